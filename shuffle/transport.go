@@ -1,0 +1,94 @@
+package shuffle
+
+import (
+	"context"
+	"os"
+)
+
+// Transport moves blocks between daemons. An implementation knows connections and memory; it knows no Spark, no files'
+// names and no policy about which blocks to ask for.
+type Transport interface {
+	// Name is the word for this transport in logs and metrics: "tcp", "rdma", "mem".
+	Name() string
+
+	// Dial connects to the peer. It fails when ctx ends. The Conn belongs to the caller, who closes it.
+	Dial(ctx context.Context, peer PeerAddr) (Conn, error)
+}
+
+// PeerAddr says where a peer listens and which incarnation of it is meant.
+type PeerAddr struct {
+	Hosts    []string // IP addresses or names, best first
+	Port     uint16
+	DaemonID [16]byte // a daemon that answers with another id is not this peer any more
+}
+
+// Conn is one connection to a peer, for asking. Methods may be called from many goroutines. Each done function is called
+// exactly once, never by the goroutine that is inside Locate or Read and never with a lock held; it must not block.
+//
+// Memory given to Locate or Read (eager, dst) belongs to the connection until done was called: a cancelled or timed-out
+// operation may still write to it before. This is what makes reuse of arena memory safe, so no implementation may
+// call done early.
+type Conn interface {
+	// Locate asks for blocks. Blocks that the owner finds small enough arrive in eager, one behind the other in order of their
+	// index; the others get a handle for Read. An error ends the whole request; errors of one block are in its Located.
+	Locate(req *LocateRequest, eager []byte, done func([]Located, error))
+
+	// Read fetches ranges into dst, one behind the other; their lengths sum to len(dst). Handles in release are given up
+	// once the ranges were served.
+	Read(ranges []Range, release []uint64, dst []byte, done func(error))
+
+	// Release gives handles up without reading them (any more). Best effort: the owner drops all of them when the connection ends.
+	Release(handles []uint64)
+
+	// Close ends the connection. It returns when every done function was called and no memory will be written any more.
+	Close() error
+
+	// Closed is closed when the connection is of no more use, by Close or by a failure.
+	Closed() <-chan struct{}
+}
+
+// LocateRequest asks one executor's daemon for blocks.
+type LocateRequest struct {
+	App        App
+	Executor   string
+	Blocks     []BlockID
+	EagerBlock int // the owner sends blocks of at most this many bytes eagerly
+}
+
+// Located is the owner's answer for one block.
+type Located struct {
+	Length   int64
+	CRC      uint32 // CRC32C of the whole block, valid if Checked
+	Checked  bool
+	Handle   uint64 // 0: the bytes are in the eager buffer at EagerOff
+	EagerOff int
+	Err      *BlockError // not nil: the block is not served, and nothing else is valid
+}
+
+// Range is a part of a located block.
+type Range struct {
+	Handle uint64
+	Offset int64
+	Length int64
+}
+
+// Source is the serving side of a transport: who answers Locate. Implemented by Service.
+type Source interface {
+	// Locate resolves the blocks of req, in order. It may block (page cache misses, upcalls) until ctx ends. Every Found without
+	// an error is closed by the caller, once.
+	Locate(ctx context.Context, req *LocateRequest) ([]Found, error)
+}
+
+// Found is one block as its owner's daemon can serve it. Exactly one of File and Mem is set where Length > 0.
+type Found struct {
+	Length  int64
+	CRC     uint32
+	Checked bool
+	Err     *BlockError
+
+	File   *os.File // bytes [Offset, Offset+Length) of this file; read by pread and sendfile alone, never through a mapping
+	Offset int64
+	Mem    []byte // or these bytes, valid until Close
+
+	Close func() // gives File or Mem back; nil where there is nothing to give back
+}
