@@ -1,0 +1,88 @@
+package options
+
+// table is the one list of options. A line's value points into o.
+func (o *Options) table() []Option {
+	return []Option{
+		{
+			"weft.socket.dir", "path", "", "Directory of the sockets, absolute, mode 0700. What shares it is one node: one daemon and its " +
+				"executors. Default: `$XDG_RUNTIME_DIR/weft`, or `weft-<uid>` in the temporary directory. The executors' key is " +
+				"`spark.weft.socket.dir`.", text(&o.SocketDir),
+		},
+		{
+			"weft.net.bind", "IP address", "", "Address to listen on for peers. Empty: every address. A specific one is also the address that is " +
+				"announced.", &addrValue{&o.NetBind},
+		},
+		{
+			"weft.net.port", "port or range", "0", "TCP port for peers, or a range such as `7400-7420` of which the first free one is taken. 0: one that " +
+				"the kernel chooses.", &portsValue{&o.NetPort},
+		},
+		{
+			"weft.net.cidr", "networks", "", "Networks whose addresses of this machine are announced to peers, in the order of preference and separated by " +
+				"commas, such as `10.1.0.0/16,fd00::/8`. Empty: readers use the host name that Spark has for the executor.",
+			&networksValue{&o.NetCIDR},
+		},
+		{
+			"weft.memory.max", "size", "1g", "What the arenas of all sessions may hold together: the bound of the daemon's shared memory.",
+			&sizeValue{&o.MemoryMax},
+		},
+		{
+			"weft.memory.session", "size", "256m", "What the receive arena of one session may hold: blocks fetched for one executor and not yet released.",
+			&sizeValue{&o.MemorySession},
+		},
+		{
+			"weft.memory.region", "size", "64m", "Size of the regions by which arenas grow, at most 1g. Also the largest block that is delivered in one piece.",
+			&sizeValue{&o.MemoryRegion},
+		},
+		{
+			"weft.memory.upcall", "size", "256m", "What the upcall arena of one session may hold: blocks that the executor has in memory, while peers read them.",
+			&sizeValue{&o.MemoryUpcall},
+		},
+		{
+			"weft.memory.wait", "duration", "1s", "How long a fetch waits for arena space before its blocks are left to Spark's own client. A join may hold all " +
+				"leases of one input while it waits for the other, so this must be short.", &durationValue{&o.MemoryWait},
+		},
+		{
+			"weft.fetch.eager.block", "size", "32k", "Blocks up to this size come with the peer's answer, without a read of their own.",
+			&sizeValue{&o.FetchEagerBlock},
+		},
+		{
+			"weft.fetch.eager.max", "size", "256k", "Arena space set aside for the eager blocks of one request.",
+			&sizeValue{&o.FetchEagerMax},
+		},
+		{
+			"weft.fetch.piece", "size", "1m", "Larger blocks are read in pieces of this size, smaller ones are read together up to it.",
+			&sizeValue{&o.FetchPiece},
+		},
+		{
+			"weft.fetch.window", "count", "8", "Reads that one request may have in flight.",
+			&countValue{&o.FetchWindow},
+		},
+		{
+			"weft.checksum", "boolean", "true", "Whether every block is checked against its owner's CRC32C before it is delivered.",
+			&boolValue{&o.Checksum},
+		},
+		{
+			"weft.files.max", "count", "1024", "Data and index files held open for serving.",
+			&countValue{&o.FilesMax},
+		},
+		{
+			"weft.peer.connect.timeout", "duration", "3s", "How long connecting to a peer may take before its blocks are left to Spark's own client.",
+			&durationValue{&o.PeerConnectTimeout},
+		},
+		{
+			"weft.peer.timeout", "duration", "10s", "A peer that sends nothing for this long while it owes an answer, not even to a ping, counts as lost.",
+			&durationValue{&o.PeerTimeout},
+		},
+		{
+			"weft.daemon.grace", "duration", "0s", "The daemon leaves when no session was open for this long. 0: it stays. Executors that start a daemon " +
+				"themselves (spark.weft.daemon.mode=auto) pass 10s.", &durationValue{&o.DaemonGrace},
+		},
+		{
+			"weft.metrics.address", "host:port", "", "TCP address for the metrics, such as `127.0.0.1:9404`. Empty: only the admin socket has them.",
+			text(&o.MetricsAddress),
+		},
+		{
+			"weft.log.level", "level", "info", "debug, info, warn or error.", &levelValue{&o.LogLevel},
+		},
+	}
+}

@@ -1,0 +1,60 @@
+package options
+
+import (
+	"math"
+	"testing"
+)
+
+func TestParseSize(t *testing.T) {
+	for text, want := range map[string]int64{
+		"0": 0, "65536": 65536, "64k": 65536, "64KB": 65536, " 1m ": 1 << 20, "3g": 3 << 30, "2t": 2 << 40, "17b": 17,
+		"9223372036854775807": math.MaxInt64, "8388607t": 8388607 << 40,
+	} {
+		got, err := ParseSize(text)
+		if err != nil || got != want {
+			t.Errorf("%q: %d, %v; want %d", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "b", "k", "kb", "-1", "1.5g", "1x", "1kk", "1 k", "0x10", "8388608t", "9223372036854775808", "1e3"} {
+		if got, err := ParseSize(text); err == nil {
+			t.Errorf("%q: %d, want an error", text, got)
+		}
+	}
+}
+
+func FuzzParseSize(f *testing.F) {
+	for _, s := range []string{"0", "1k", "64MB", "9223372036854775807", "tb", "-1g", "1048576"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		n, err := ParseSize(s)
+		if err != nil {
+			return
+		}
+		if n < 0 {
+			t.Fatalf("%q is %d", s, n)
+		}
+		again, err := ParseSize(FormatSize(n))
+		if err != nil || again != n {
+			t.Fatalf("%q: %d is written %s, read as %d, %v", s, n, FormatSize(n), again, err)
+		}
+	})
+}
+
+// Whatever the file holds, it is options or an error with a line, never a panic, and what was accepted keeps its bounds.
+func FuzzYAML(f *testing.F) {
+	for _, s := range []string{
+		"weft.memory.max: 1g", "weft: {net: {cidr: [10.0.0.0/8]}}", "- a", "a: &x {b: *x}", "weft:\n  memory:\n    max: !!null",
+		"weft.checksum: yes", "? [a]\n: b", "<<: {weft.files.max: 3}", "\xff", "weft.net.port: 7400-7420",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		o := Default()
+		l := &loader{options: o.table()}
+		l.yaml("fuzz.yaml", []byte(s))
+		if o.FetchWindow < 1 || o.FilesMax < 1 || o.MemoryMax < 0 || o.MemoryWait < 0 || o.NetPort.Low > o.NetPort.High {
+			t.Fatalf("%q: %+v", s, o)
+		}
+	})
+}
