@@ -1,0 +1,87 @@
+// Package status is what the daemon tells about itself on its admin socket: the JSON of GET /status, the client that asks for
+// it, and the table that `weft status` prints.
+//
+// The JSON is stable: fields are added, never renamed or given another meaning, while Schema stays 1. The package refuses to
+// change anything in the daemon and to show what only the application may know (tokens).
+package status
+
+import "time"
+
+// Schema is the version of the JSON.
+const Schema = 1
+
+// AdminSocket is the name of the admin socket in the socket directory.
+const AdminSocket = "admin.sock"
+
+// Status is the answer to GET /status. Sizes are bytes, times are seconds unless they are points in time.
+type Status struct {
+	Schema    int       `json:"schema"`
+	Version   string    `json:"version"`
+	PID       int       `json:"pid"`
+	DaemonID  string    `json:"daemon_id"` // 32 hexadecimal digits, new at every start
+	Started   time.Time `json:"started"`
+	SocketDir string    `json:"socket_dir"`
+	PeerPort  uint16    `json:"peer_port"`
+	Announced []string  `json:"announced"` // addresses told to peers; none: Spark's host name
+
+	Memory     Memory     `json:"memory"`
+	Sessions   []Session  `json:"sessions"`
+	MapOutputs int        `json:"map_outputs"`
+	OpenFiles  int        `json:"open_files"`
+	Peers      []Peer     `json:"peers"`
+	Transfers  []Transfer `json:"transfers"`
+	Failed     []Count    `json:"failed"`    // blocks that the daemon could not deliver
+	Fallbacks  []Count    `json:"fallbacks"` // what executors then fetched by Spark's own client
+}
+
+// Memory is what the arenas of all sessions hold together.
+type Memory struct {
+	MaxBytes     int64 `json:"max_bytes"`
+	ReceiveBytes int64 `json:"receive_bytes"`
+	UpcallBytes  int64 `json:"upcall_bytes"`
+}
+
+// Session is one executor.
+type Session struct {
+	ID         uint64 `json:"id"`
+	App        string `json:"app"`
+	Executor   string `json:"executor"`
+	UID        uint32 `json:"uid"`
+	PID        int32  `json:"pid"`
+	Version    string `json:"version"`
+	AgeSeconds int64  `json:"age_seconds"`
+	MapOutputs int    `json:"map_outputs"`
+	Fetches    int    `json:"fetches"` // requests not yet ended
+	Receive    Arena  `json:"receive"`
+	Upcall     Arena  `json:"upcall"`
+}
+
+// Arena is one arena of a session.
+type Arena struct {
+	MaxBytes       int64 `json:"max_bytes"`
+	AllocatedBytes int64 `json:"allocated_bytes"`
+	LeasedBytes    int64 `json:"leased_bytes"`
+	Leases         int   `json:"leases"`
+}
+
+// Peer is a connection that this daemon opened.
+type Peer struct {
+	DaemonID  string `json:"daemon_id"`
+	Address   string `json:"address"`
+	Transport string `json:"transport"`
+}
+
+// Transfer counts blocks that moved whole.
+type Transfer struct {
+	Transport string `json:"transport"`
+	Direction string `json:"direction"` // received or served
+	Blocks    int64  `json:"blocks"`
+	Bytes     int64  `json:"bytes"`
+}
+
+// Count counts blocks by the reason why they were not delivered; reasons that never occurred are left out.
+type Count struct {
+	Reason string `json:"reason"`
+	Blocks int64  `json:"blocks"`
+	Bytes  int64  `json:"bytes,omitempty"`
+}
