@@ -22,7 +22,8 @@ import org.apache.spark.api.java.JavaSparkContext;
  * conclusions.
  *
  * <p>Usage: {@code FetchBench CONTROL_DIR ROUNDS MILLIS_PER_ROW BLOCK_BYTES...}. Before round N it waits for the file {@code
- * round-N} in the control directory and writes {@code result-N.json} (one JSON record a line) when the round is over.
+ * round-N} in the control directory and writes {@code result-N.json} (one JSON record a line) when the round is over; {@code
+ * ready-EXECUTOR} tells that an executor's map outputs are there.
  */
 public final class FetchBench {
   static final int BLOCKS = 100;
@@ -65,6 +66,7 @@ public final class FetchBench {
     for (int size : sizes) {
       BenchMapOutput.write(shuffleId(size), size, BLOCKS);
     }
+    Files.createFile(control.resolve("ready-" + executor));
     return o;
   }
 

@@ -1,0 +1,134 @@
+package fetch
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+)
+
+// Config is one run of the benchmark.
+type Config struct {
+	Root       string // of the source tree: scripts/ and build/ lie there
+	Spark      string // version
+	Out        string // directory of the results
+	Rounds     int
+	Row        time.Duration // how long each row is measured in each round
+	BlockBytes []int
+	Executor   string            // memory of an executor, as Spark writes it
+	Conf       map[string]string // further Spark keys
+	Progress   io.Writer
+}
+
+const shuffleManager = "org.apache.spark.shuffle.weft.WeftShuffleManager"
+
+// Run starts two hosts, measures all rounds, writes fetch.json and fetch.txt (Go benchmark format) to c.Out, and returns the rounds.
+func Run(ctx context.Context, c Config) (rounds [][]Record, err error) {
+	control := filepath.Join(c.Out, "fetch-control")
+	if err := errors.Join(os.RemoveAll(control), os.MkdirAll(control, 0o755)); err != nil {
+		return nil, err
+	}
+	log, err := os.Create(filepath.Join(c.Out, "fetch.log"))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	cl := cluster{script: filepath.Join(c.Root, "scripts/cluster"), dir: filepath.Join(c.Out, "fetch-hosts"), log: log}
+	down := func() error { return cl.run(context.WithoutCancel(ctx), "down") }
+	if err := down(); err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(c.Progress, "starting two hosts with Spark %s (log: %s)\n", c.Spark, log.Name())
+	defer func() { err = errors.Join(err, down()) }()
+	if err := cl.run(ctx, "up", "--spark", c.Spark, "--cores", "1", "--memory", c.Executor); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- cl.run(ctx, "submit", c.submitArgs(control)...) }()
+	for n := 1; n <= c.Rounds; n++ {
+		start := time.Now()
+		rs, err := c.round(ctx, cl, control, n, ended)
+		if err != nil {
+			return rounds, err
+		}
+		rounds = append(rounds, rs)
+		left := time.Duration(c.Rounds-n) * time.Since(start)
+		fmt.Fprintf(c.Progress, "round %d of %d done, about %s left\n", n, c.Rounds, left.Round(time.Second))
+	}
+	if err := <-ended; err != nil {
+		return rounds, err
+	}
+	return rounds, c.write(rounds)
+}
+
+func (c Config) submitArgs(control string) []string {
+	jar := filepath.Join(c.Root, "build/weft-spark.jar")
+	conf := map[string]string{
+		"spark.shuffle.manager": shuffleManager, "spark.driver.extraClassPath": jar, "spark.executor.extraClassPath": jar,
+		"spark.executor.cores": "1", "spark.cores.max": "2", "spark.executor.memory": c.Executor,
+		"spark.scheduler.minRegisteredResourcesRatio": "1.0", "spark.locality.wait": "0s",
+	}
+	for k, v := range c.Conf {
+		conf[k] = v
+	}
+	args := []string{"--class", "weft.bench.FetchBench"}
+	for k, v := range conf {
+		args = append(args, "--conf", k+"="+v)
+	}
+	args = append(args, filepath.Join(c.Root, "build/weft-it.jar"), control, strconv.Itoa(c.Rounds), strconv.FormatInt(c.Row.Milliseconds(), 10))
+	for _, b := range c.BlockBytes {
+		args = append(args, strconv.Itoa(b))
+	}
+	return args
+}
+
+// round measures the raw limit, then lets the Spark job measure one round of its rows.
+func (c Config) round(ctx context.Context, cl cluster, control string, n int, ended <-chan error) ([]Record, error) {
+	if n == 1 { // both executors are up and have written their map outputs before anything is measured
+		for _, e := range []string{"0", "1"} {
+			if err := waitFor(ctx, filepath.Join(control, "ready-"+e), ended); err != nil {
+				return nil, err
+			}
+		}
+	}
+	var rs []Record
+	for _, b := range c.BlockBytes {
+		r, err := c.raw(ctx, cl, control, b)
+		if err != nil {
+			return nil, fmt.Errorf("raw loop of %d bytes: %w", b, err)
+		}
+		rs = append(rs, r)
+	}
+	if err := os.WriteFile(filepath.Join(control, fmt.Sprintf("round-%d", n)), nil, 0o644); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(control, fmt.Sprintf("result-%d.json", n))
+	if err := waitFor(ctx, path, ended); err != nil {
+		return nil, err
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	more, err := ParseRecords(b)
+	return append(rs, more...), err
+}
+
+func (c Config) write(rounds [][]Record) error {
+	b, err := json.MarshalIndent(Medians(rounds), "", "  ")
+	if err != nil {
+		return err
+	}
+	txt, err := os.Create(filepath.Join(c.Out, "fetch.txt"))
+	if err != nil {
+		return err
+	}
+	return errors.Join(WriteGoBench(txt, rounds), txt.Close(), os.WriteFile(filepath.Join(c.Out, "fetch.json"), append(b, '\n'), 0o644))
+}
