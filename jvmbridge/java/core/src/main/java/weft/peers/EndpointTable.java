@@ -1,0 +1,50 @@
+package weft.peers;
+
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+
+/**
+ * The driver's table of executors and their daemons. An executor joins when it starts and announces its daemon once its session
+ * is open; who asks in between waits. Thread-safe.
+ */
+public final class EndpointTable {
+  /** A pending future: joined, no daemon yet. Completed with null: runs without weft. */
+  private final Map<String, CompletableFuture<Endpoint>> entries = new ConcurrentHashMap<>();
+
+  public void join(String executor) {
+    entries.computeIfAbsent(executor, e -> new CompletableFuture<>());
+  }
+
+  /** Sets an executor's daemon. */
+  public void announce(String executor, Endpoint endpoint) {
+    set(executor, endpoint);
+  }
+
+  /** The executor has no daemon, or lost it; it announces again when it has one. */
+  public void withdraw(String executor) {
+    set(executor, null);
+  }
+
+  /** The executor is gone. */
+  public void remove(String executor) {
+    CompletableFuture<Endpoint> entry = entries.remove(executor);
+    if (entry != null) {
+      entry.complete(null);
+    }
+  }
+
+  /** The executor's daemon, or null where it runs without; pending while it is still opening its session. */
+  public CompletableFuture<Endpoint> lookup(String executor) {
+    CompletableFuture<Endpoint> entry = entries.get(executor);
+    return entry != null ? entry : CompletableFuture.completedFuture(null);
+  }
+
+  private void set(String executor, Endpoint endpoint) {
+    CompletableFuture<Endpoint> before =
+        entries.put(executor, CompletableFuture.completedFuture(endpoint));
+    if (before != null) {
+      before.complete(endpoint);
+    }
+  }
+}

@@ -1,0 +1,49 @@
+package org.apache.spark.shuffle.weft;
+
+import java.util.concurrent.TimeUnit;
+import org.apache.spark.SparkConf;
+import org.apache.spark.rpc.RpcEndpointRef;
+import org.apache.spark.rpc.RpcEnv;
+import org.apache.spark.rpc.RpcTimeout;
+import org.apache.spark.util.RpcUtils;
+import scala.concurrent.duration.FiniteDuration;
+import scala.reflect.ClassTag$;
+import weft.peers.Endpoint;
+
+/** The directory as an executor sees it. Every call waits for the driver: never from an event loop. */
+final class DirectoryClient {
+  private final RpcEndpointRef driver;
+  private final String executor;
+  private final RpcTimeout timeout;
+
+  /** Throws where the driver has no directory. */
+  DirectoryClient(SparkConf conf, RpcEnv rpcEnv, String executor, long timeoutMs) {
+    this.driver = RpcUtils.makeDriverRef(DirectoryEndpoint.NAME, conf, rpcEnv);
+    this.executor = executor;
+    this.timeout =
+        new RpcTimeout(
+            FiniteDuration.apply(timeoutMs, TimeUnit.MILLISECONDS), "spark.weft.connect.timeout");
+  }
+
+  /** Says that this executor is about to open its session, and learns the application's token. */
+  byte[] join() {
+    return (byte[]) ask(DirectoryMessages.join(executor));
+  }
+
+  void announce(Endpoint endpoint) {
+    ask(DirectoryMessages.announce(executor, endpoint));
+  }
+
+  void withdraw() {
+    ask(DirectoryMessages.withdraw(executor));
+  }
+
+  /** The daemon of another executor, or null. */
+  Endpoint lookup(String other) {
+    return DirectoryMessages.found((Object[]) ask(DirectoryMessages.lookup(other)));
+  }
+
+  private Object ask(Object[] message) {
+    return driver.askSync(message, timeout, ClassTag$.MODULE$.apply(Object.class));
+  }
+}
