@@ -1,0 +1,60 @@
+package daemon
+
+import (
+	"sync"
+	"time"
+)
+
+// idle tells when no session was open for a grace time, counted from the start too. A grace of 0 never ends.
+type idle struct {
+	grace time.Duration
+	over  chan struct{} // closed when the grace time has passed
+
+	mu    sync.Mutex
+	timer *time.Timer // nil while a session is open, and after stop
+	done  bool
+}
+
+func newIdle(grace time.Duration) *idle {
+	i := &idle{grace: grace, over: make(chan struct{})}
+	i.sessions(0)
+	return i
+}
+
+// sessions tells how many sessions are open now.
+func (i *idle) sessions(n int) {
+	if i.grace == 0 {
+		return
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	switch {
+	case i.done:
+	case n > 0 && i.timer != nil:
+		i.timer.Stop()
+		i.timer = nil
+	case n == 0 && i.timer == nil:
+		var t *time.Timer
+		t = time.AfterFunc(i.grace, func() { i.expire(t) })
+		i.timer = t
+	}
+}
+
+// expire is t's function; a timer that was stopped too late has another one or none in its place.
+func (i *idle) expire(t *time.Timer) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.timer == t && !i.done {
+		i.done = true
+		close(i.over)
+	}
+}
+
+func (i *idle) stop() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.done = true
+	if i.timer != nil {
+		i.timer.Stop()
+	}
+}

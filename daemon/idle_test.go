@@ -1,0 +1,70 @@
+package daemon
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func isOver(i *idle) bool {
+	select {
+	case <-i.over:
+		return true
+	default:
+		return false
+	}
+}
+
+func TestIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := newIdle(10 * time.Second)
+		defer i.stop()
+		time.Sleep(9 * time.Second)
+		i.sessions(1)
+		time.Sleep(time.Hour)
+		i.sessions(2)
+		i.sessions(1)
+		i.sessions(0)
+		time.Sleep(9 * time.Second)
+		synctest.Wait()
+		if isOver(i) {
+			t.Fatal("over before the grace time")
+		}
+		i.sessions(1)
+		i.sessions(0)
+		time.Sleep(9 * time.Second)
+		synctest.Wait()
+		if isOver(i) {
+			t.Fatal("the grace time did not begin anew")
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if !isOver(i) {
+			t.Fatal("not over after the grace time")
+		}
+		i.sessions(1)
+		i.sessions(0)
+	})
+}
+
+// A daemon that nobody ever connected to leaves too.
+func TestIdleFromTheStart(t *testing.T) {
+	synctest.Test(t, func(*testing.T) {
+		i := newIdle(time.Minute)
+		<-i.over
+		i.stop()
+	})
+}
+
+func TestNoGraceMeansStay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := newIdle(0)
+		i.sessions(1)
+		i.sessions(0)
+		time.Sleep(1000 * time.Hour)
+		synctest.Wait()
+		if isOver(i) {
+			t.Fatal("over")
+		}
+	})
+}

@@ -1,0 +1,82 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"weft/internal/metrics"
+	"weft/internal/options"
+)
+
+// closePatience is how long open answers of the HTTP servers may hold up the end.
+const closePatience = 2 * time.Second
+
+// Info is what a daemon that is ready tells.
+type Info struct {
+	BridgeSocket string // where executors connect
+	PeerPort     uint16
+	Announced    []netip.Addr
+	DaemonID     [16]byte
+}
+
+// Run is the daemon's whole life. It calls ready once, when executors and peers can connect, and returns nil after ctx ended or, with
+// weft.daemon.grace, after no session was open for that long; ErrAlreadyRunning, if another daemon serves the directory. What it started
+// and opened is gone when it returns.
+func Run(ctx context.Context, opts options.Options, log *slog.Logger, ready func(Info)) error {
+	d := &daemon{opts: opts, log: log, metrics: metrics.NewSet(), started: time.Now()}
+	if err := d.start(ctx); err != nil {
+		return errors.Join(err, d.close())
+	}
+	ready(d.info)
+	select {
+	case <-ctx.Done():
+		log.Info("ending", "why", "asked to")
+	case <-d.idle.over:
+		log.Info("ending", "why", "no session was open", "for", opts.DaemonGrace)
+	case err := <-d.broken:
+		return errors.Join(err, d.close())
+	}
+	return d.close()
+}
+
+// daemon is the composition of the parts, and nothing else.
+type daemon struct {
+	opts    options.Options
+	log     *slog.Logger
+	metrics *metrics.Set
+	started time.Time
+	info    Info
+	idle    *idle
+	broken  chan error // a part ended by itself
+
+	closers []closer // in the order of opening
+}
+
+type closer struct {
+	name  string
+	close func(context.Context) error
+}
+
+func (d *daemon) opened(name string, close func(context.Context) error) {
+	d.closers = append(d.closers, closer{name, close})
+}
+
+// close closes the parts, those that were opened last first.
+func (d *daemon) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closePatience)
+	defer cancel()
+	var errs []error
+	for i := len(d.closers) - 1; i >= 0; i-- {
+		c := d.closers[i]
+		d.log.Debug("closing", "part", c.name)
+		if err := c.close(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("closing %s: %w", c.name, err))
+		}
+	}
+	d.closers = nil
+	return errors.Join(errs...)
+}
