@@ -1,0 +1,107 @@
+# Spark's processes on the hosts of a cluster. Sourced by scripts/cluster.
+# shellcheck shell=bash disable=SC2154
+
+readonly master=spark://h0:7077
+
+# Java 17 hides what Spark before 3.3 does not open by itself.
+opens() {
+	local package
+	for package in java.lang java.lang.invoke java.lang.reflect java.io java.net java.nio java.util \
+		java.util.concurrent java.util.concurrent.atomic sun.nio.ch sun.nio.cs sun.security.action sun.util.calendar; do
+		printf -- '--add-opens=java.base/%s=ALL-UNNAMED ' "$package"
+	done
+}
+
+# java_home prints the home of a Java 17 (newer ones cannot run Spark, older ones are not tested).
+java_home() {
+	local home
+	for home in "${JAVA_HOME:-}" /usr/lib/jvm/java-17-openjdk-* "$(dirname "$(dirname "$(readlink -f "$(command -v java)")")")"; do
+		if [[ -x $home/bin/java && -f $home/release ]] && grep -q '^JAVA_VERSION="17\.' "$home/release"; then
+			echo "$home"
+			return
+		fi
+	done
+	die "no Java 17 found: run 'make setup' or set JAVA_HOME"
+}
+
+spark_up() {
+	export JAVA_HOME
+	JAVA_HOME=$(java_home)
+	mkdir -p "$dir/conf" "$dir/events"
+	# Readers must not find their input on their own host by luck: tasks go anywhere, and only
+	# when all executors are there.
+	cat >"$dir/conf/spark-defaults.conf" <<-CONF
+		spark.master                                       $master
+		spark.driver.host                                  h0
+		spark.driver.bindAddress                           h0
+		spark.driver.defaultJavaOptions                    $(opens)
+		spark.executor.defaultJavaOptions                  $(opens)
+		spark.ui.enabled                                   false
+		spark.eventLog.enabled                             true
+		spark.eventLog.dir                                 file:$dir/events
+		spark.eventLog.compress                            false
+		spark.eventLog.rolling.enabled                     false
+		spark.locality.wait                                0
+		spark.shuffle.reduceLocality.enabled               false
+		spark.scheduler.minRegisteredResourcesRatio        1.0
+		spark.scheduler.maxRegisteredResourcesWaitingTime  60s
+	CONF
+	java_daemon h0 master "$@" -- org.apache.spark.deploy.master.Master -h h0 -p 7077 --webui-port 8080
+	local h
+	for h in $workers; do start_worker "$h" "$@"; done
+	# shellcheck disable=SC2086
+	await_workers "$(wc -w <<<"$workers")"
+}
+
+# start_worker HOST [KEY=VALUE...]
+start_worker() {
+	local h=$1
+	shift
+	mkdir -p "$dir/$h/work"
+	java_daemon "$h" worker "$@" -- org.apache.spark.deploy.worker.Worker -h "$h" -c "$cores" -m "$memory" \
+		-d "$dir/$h/work" "$master"
+}
+
+# java_daemon HOST NAME [KEY=VALUE...] -- CLASS ARGUMENT... starts Java in the background.
+java_daemon() {
+	local h=$1 name=$2 flags=()
+	shift 2
+	while [[ $1 != -- ]]; do
+		flags+=("-D$1")
+		shift
+	done
+	shift
+	export JAVA_HOME
+	JAVA_HOME=$(java_home)
+	# shellcheck disable=SC2046
+	(SPARK_HOME=$spark_home SPARK_CONF_DIR=$dir/conf enter "$h" setsid "$JAVA_HOME/bin/java" $(opens) -Xmx512m \
+		-XX:+UseSerialGC -XX:TieredStopAtLevel=1 ${flags+"${flags[@]}"} -cp "$dir/conf:$spark_home/jars/*" "$@" \
+		</dev/null >>"$dir/log/$h-$name.log" 2>&1) &
+}
+
+registered_workers() { grep -c 'Registering worker' "$dir/log/h0-master.log" || true; }
+
+# await_workers COUNT waits until that many Workers have registered since the Master's start.
+await_workers() {
+	local i
+	for ((i = 0; i < 600; i++)); do
+		(($(registered_workers) >= $1)) && return
+		sleep 0.1
+	done
+	tail -n 5 "$dir"/log/*.log >&2
+	die "the Workers did not reach the Master in 60 s (logs in $dir/log)"
+}
+
+# spark_submit ARGUMENT... replaces this shell by a driver on h0. Spark's own launcher makes the
+# command, so that driver options and class paths act as with the real spark-submit.
+spark_submit() {
+	export JAVA_HOME SPARK_HOME=$spark_home SPARK_CONF_DIR=$dir/conf
+	JAVA_HOME=$(java_home)
+	local command=()
+	mapfile -d '' -t command < <("$JAVA_HOME/bin/java" -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -cp "$spark_home/jars/*" \
+		org.apache.spark.launcher.Main org.apache.spark.deploy.SparkSubmit "$@")
+	# The first element is empty (a line end for cmd.exe) since Spark 3.1.
+	[[ -n ${command[0]//[$'\n']/} ]] || command=("${command[@]:1}")
+	((${#command[@]})) || die "Spark's launcher refused these arguments"
+	enter h0 "${command[@]}"
+}
