@@ -20,6 +20,9 @@ func UpdateChecksum(sum uint32, data []byte) uint32 { return crc32.Update(sum, c
 // A checksum is the remainder of the piece, as a polynomial over GF(2), by the generator. Appending n bytes multiplies the first piece
 // by x^(8n); the conditioning at both ends of CRC32C cancels out. So: shift the first sum by n zero bytes, add the second.
 func CombineChecksums(first, second uint32, secondLength int64) uint32 {
+	if secondLength <= int64(len(zeros)) { // the instruction is faster than a multiplication
+		return ^UpdateChecksum(^first, zeros[:secondLength]) ^ second
+	}
 	shift := zeroBytes()
 	for i := 0; secondLength > 0; i++ {
 		if digit := secondLength & 0xff; digit != 0 {
@@ -29,6 +32,8 @@ func CombineChecksums(first, second uint32, secondLength int64) uint32 {
 	}
 	return first ^ second
 }
+
+var zeros [1 << 10]byte
 
 // The polynomials are written as CRC32C does: bit 31 is the coefficient of x^0.
 const (

@@ -1,0 +1,189 @@
+package shuffle
+
+import (
+	"container/list"
+	"os"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sys/unix"
+
+	"weft/internal/invariants"
+)
+
+// fileCache keeps data files open between requests. Files in use are counted by reference; idle ones are closed, the least recently used
+// first, as soon as more than max are open. When that many are in use, more are opened all the same, up to half of what the process may
+// open: beyond it blocks are refused with ReasonNoSpace, so that sockets can still be accepted.
+type fileCache struct {
+	max, hard int
+	gauge     prometheus.Gauge
+
+	mu    sync.Mutex
+	open  int                      // descriptors reserved or open
+	files map[*mapOutput]*dataFile // not those that were dropped
+	idle  *list.List               // of *dataFile with no reference, most recently used first
+}
+
+// dataFile is an open file. While its caller holds a reference it stays open and fd is its descriptor.
+type dataFile struct {
+	*os.File
+	fd    int
+	cache *fileCache
+
+	key     *mapOutput // nil: closed at its last release
+	refs    int
+	element *list.Element // in idle, nil while in use
+
+	unref func() // gives one reference back; one function for all of them, so that a block costs no allocation
+}
+
+func newFileCache(most int, gauge prometheus.Gauge) *fileCache {
+	c := &fileCache{max: max(most, 1), gauge: gauge, files: make(map[*mapOutput]*dataFile), idle: list.New()}
+	var limit unix.Rlimit
+	c.hard = c.max
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err == nil {
+		c.hard = max(c.max, int(min(limit.Cur/2, 1<<30)))
+	}
+	return c
+}
+
+// acquire gives the cached file of key with one reference more, or nil.
+func (c *fileCache) acquire(key *mapOutput) *dataFile {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f := c.files[key]
+	if f != nil {
+		c.retain(f, 1)
+	}
+	return f
+}
+
+func (c *fileCache) retain(f *dataFile, refs int) {
+	if f.element != nil {
+		c.idle.Remove(f.element)
+		f.element = nil
+	}
+	f.refs += refs
+}
+
+// reserve makes room for one descriptor; the caller then calls add or unreserve.
+func (c *fileCache) reserve() *BlockError {
+	c.mu.Lock()
+	if c.open >= c.hard {
+		c.mu.Unlock()
+		return Errorf(ReasonNoSpace, "%d data files are open for blocks being served; raise the limit of open files (LimitNOFILE)", c.hard)
+	}
+	c.open++
+	idle := c.evict()
+	c.mu.Unlock()
+	closeAll(idle)
+	c.gauge.Inc()
+	return nil
+}
+
+func (c *fileCache) unreserve() {
+	c.mu.Lock()
+	c.open--
+	c.mu.Unlock()
+	c.gauge.Dec()
+}
+
+// add takes a file for which room was reserved. It comes back with one reference; if another caller was faster and key has a file
+// already, that one does, and file is closed. Without a key the file is closed at its last release.
+func (c *fileCache) add(key *mapOutput, file *os.File) *dataFile {
+	f := &dataFile{File: file, fd: int(file.Fd()), cache: c, key: key, refs: 1}
+	f.unref = func() { c.release(f) }
+	if key == nil {
+		return f
+	}
+	c.mu.Lock()
+	first := c.files[key]
+	switch {
+	case first != nil:
+		c.retain(first, 1)
+	case key.gone:
+		f.key = nil
+	default:
+		c.files[key] = f
+	}
+	c.mu.Unlock()
+	if first == nil {
+		return f
+	}
+	_ = file.Close()
+	c.unreserve()
+	return first
+}
+
+// share adds references to a file that the caller holds one of.
+func (c *fileCache) share(f *dataFile, refs int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.retain(f, refs)
+}
+
+func (c *fileCache) release(f *dataFile) {
+	c.mu.Lock()
+	f.refs--
+	invariants.Check(f.refs >= 0, "data file %s given back more often than taken", f.Name())
+	var unused []*dataFile
+	if f.refs == 0 {
+		if f.key == nil {
+			c.open--
+			unused = []*dataFile{f}
+		} else {
+			f.element = c.idle.PushFront(f)
+			unused = c.evict()
+		}
+	}
+	c.mu.Unlock()
+	closeAll(unused)
+}
+
+// forget closes the file of key, which was given up, as soon as nobody uses it; a request that still knows key caches none.
+func (c *fileCache) forget(key *mapOutput) {
+	c.mu.Lock()
+	key.gone = true
+	unused := c.detach(c.files[key])
+	c.mu.Unlock()
+	closeAll(unused)
+}
+
+// drop takes f out, whose key means another file by now. The caller still holds a reference.
+func (c *fileCache) drop(f *dataFile) {
+	c.mu.Lock()
+	unused := c.detach(f)
+	c.mu.Unlock()
+	closeAll(unused)
+}
+
+// detach takes f out of the cache, if it is there; the caller closes what is returned, without the lock.
+func (c *fileCache) detach(f *dataFile) []*dataFile {
+	if f == nil || f.key == nil {
+		return nil
+	}
+	delete(c.files, f.key)
+	f.key = nil
+	if f.refs > 0 {
+		return nil
+	}
+	c.idle.Remove(f.element)
+	f.element = nil
+	c.open--
+	return []*dataFile{f}
+}
+
+// evict takes idle files out until no more than max are open; the caller closes them without the lock.
+func (c *fileCache) evict() (unused []*dataFile) {
+	for c.open > c.max && c.idle.Len() > 0 {
+		unused = append(unused, c.detach(c.idle.Back().Value.(*dataFile))...)
+	}
+	return unused
+}
+
+func closeAll(files []*dataFile) {
+	for _, f := range files {
+		_ = f.Close()
+		f.cache.gauge.Dec()
+	}
+}

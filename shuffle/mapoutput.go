@@ -1,0 +1,202 @@
+package shuffle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// MapOutput is what an executor tells about one map output it committed.
+type MapOutput struct {
+	Shuffle    uint32
+	Map        uint64
+	Data       string // absolute path; there need not be a file where every partition is empty
+	Index      string // absolute path
+	Partitions uint32
+}
+
+// mapOutput is a registered map output. There may be hundreds of thousands, so it holds only what is needed to find its files;
+// what was read from them is in the caches of mapOutputs.
+type mapOutput struct {
+	paths      string // of the data file, then of the index file, each beneath its directory
+	size       int64  // bytes of the data file when it was registered
+	partitions uint32
+	dataLength uint16 // of the first path in paths
+	dataDir    uint16 // their directories
+	indexDir   uint16
+	warned     atomic.Bool // that it cannot be served
+	gone       bool        // no longer registered; guarded by fileCache.mu
+	dropped    bool        // the same, guarded by layoutCache.mu
+}
+
+func newMapOutput(data, indexFile place, n uint32, size int64) *mapOutput {
+	return &mapOutput{
+		paths: data.rel + indexFile.rel, size: size, partitions: n,
+		dataLength: uint16(len(data.rel)), dataDir: uint16(data.dir), indexDir: uint16(indexFile.dir),
+	}
+}
+
+func (m *mapOutput) data() place {
+	return place{dir: int(m.dataDir), rel: m.paths[:m.dataLength]}
+}
+
+func (m *mapOutput) index() place {
+	return place{dir: int(m.indexDir), rel: m.paths[m.dataLength:]}
+}
+
+// mapOutputs serves blocks of map outputs from their files.
+type mapOutputs struct {
+	files     *fileCache
+	layouts   *layoutCache
+	checksums bool
+	log       *slog.Logger
+}
+
+// locate answers blocks, all of which are of m, in found. An answer that needs the data file holds a reference to it.
+func (o *mapOutputs) locate(ctx context.Context, dirs *localDirs, m *mapOutput, blocks []BlockID, found []Found) {
+	err := o.tryLocate(ctx, dirs, m, blocks, found)
+	if err == nil {
+		return
+	}
+	failure := fileError(err, ReasonBadMapOutput)
+	if failure.Reason == ReasonBadMapOutput && !m.warned.Swap(true) {
+		o.log.Warn("a map output cannot be served; readers fetch it by Spark's own client",
+			"shuffle", blocks[0].Shuffle, "map", blocks[0].Map, "error", failure.Detail)
+	}
+	for i := range found {
+		found[i] = Found{Err: failure}
+	}
+}
+
+func (o *mapOutputs) tryLocate(ctx context.Context, dirs *localDirs, m *mapOutput, blocks []BlockID, found []Found) error {
+	l, file, err := o.open(dirs, m)
+	if err != nil {
+		return err
+	}
+	if file != nil {
+		defer file.unref()
+	}
+	if l.sums != nil {
+		if err := l.sums.ensure(ctx, l.index, file, blocks); err != nil {
+			return err
+		}
+	}
+	refs := 0
+	for i, block := range blocks {
+		if block.ReduceEnd > m.partitions {
+			found[i] = Found{Err: Errorf(ReasonNotFound, "%s: the map output has %d partitions", block, m.partitions)}
+			continue
+		}
+		f := Found{Offset: l.index.offset(block.ReduceStart), Checked: l.sums != nil}
+		f.Length = l.index.offset(block.ReduceEnd) - f.Offset
+		if l.sums != nil {
+			f.CRC = l.sums.of(l.index, block.ReduceStart, block.ReduceEnd)
+		}
+		if f.Length > 0 {
+			f.File, f.Close = file.File, file.unref
+			refs++
+		}
+		found[i] = f
+	}
+	if refs > 0 {
+		o.files.share(file, refs)
+	}
+	return nil
+}
+
+// open gives the layout of m for its data file as it is now, and the file with one reference; no file where there is none because no
+// partition has bytes. A file that was replaced since it was opened is opened again: what is served does not depend on the cache.
+func (o *mapOutputs) open(dirs *localDirs, m *mapOutput) (*layout, *dataFile, error) {
+	for {
+		file, cached, err := o.openData(dirs, m)
+		if err != nil {
+			return nil, nil, err
+		}
+		var stat unix.Stat_t // of no file: size 0
+		if file != nil {
+			if err := unix.Fstat(file.fd, &stat); err != nil {
+				file.unref()
+				return nil, nil, fmt.Errorf("stat %s: %w", file.Name(), err)
+			}
+			if stat.Nlink == 0 && cached {
+				o.files.drop(file)
+				file.unref()
+				continue
+			}
+		}
+		l, err := o.layout(dirs, m, fileIDOf(&stat))
+		switch {
+		case err == nil:
+			return l, file, nil
+		case file == nil:
+			return nil, nil, fmt.Errorf("there is no data file %s: %w", dirs.path(m.data()), err)
+		}
+		o.files.drop(file)
+		file.unref()
+		return nil, nil, err
+	}
+}
+
+func (o *mapOutputs) openData(dirs *localDirs, m *mapOutput) (f *dataFile, cached bool, err error) {
+	if f := o.files.acquire(m); f != nil {
+		return f, true, nil
+	}
+	if err := o.files.reserve(); err != nil {
+		return nil, false, err
+	}
+	file, _, err := dirs.open(m.data())
+	if err != nil {
+		o.files.unreserve()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, false, nil
+		}
+		return nil, false, err
+	}
+	return o.files.add(m, file), false, nil
+}
+
+func (o *mapOutputs) layout(dirs *localDirs, m *mapOutput, data fileID) (*layout, error) {
+	if l := o.layouts.get(m, data); l != nil {
+		return l, nil
+	}
+	file, stat, err := dirs.open(m.index())
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	x, err := readIndex(file, stat.Size, m.partitions, data.size)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file.Name(), err)
+	}
+	l := &layout{file: data, index: x}
+	if o.checksums {
+		l.sums = newPartitionSums(m.partitions)
+	}
+	return o.layouts.add(m, l), nil
+}
+
+// forget gives up everything kept about m.
+func (o *mapOutputs) forget(m *mapOutput) {
+	o.files.forget(m)
+	o.layouts.forget(m)
+}
+
+// fileError says why blocks of a file cannot be served; otherwise is the reason where the error tells no better one.
+func fileError(err error, otherwise Reason) *BlockError {
+	switch {
+	case errors.Is(err, os.ErrClosed):
+		return Errorf(ReasonOwnerGone, "the executor has left")
+	case errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE):
+		return Errorf(ReasonNoSpace, "%v; raise the limit of open files (LimitNOFILE)", err)
+	}
+	if failure := ToBlockError(err); failure.Reason != ReasonInternal {
+		return failure
+	}
+	return Errorf(otherwise, "%v", err)
+}

@@ -1,0 +1,165 @@
+package shuffle
+
+import (
+	"context"
+	"fmt"
+	"sync"
+)
+
+// partitionSums are the checksums of a map output's partitions. Each is computed when it is first asked for, once, however many ask
+// at the same time, and kept. 4 bytes and two bits a partition.
+type partitionSums struct {
+	mu    sync.Mutex
+	sums  []uint32 // written while busy, read once known
+	known bitmap
+	busy  bitmap
+	ended chan struct{} // closed when a computation ends; nil while nobody waits
+}
+
+// bitmap is a set of small numbers.
+type bitmap []uint64
+
+func newBitmap(n uint32) bitmap    { return make(bitmap, (n+63)/64) }
+func (b bitmap) has(i uint32) bool { return b[i/64]&(1<<(i%64)) != 0 }
+func (b bitmap) set(i uint32, to bool) {
+	if to {
+		b[i/64] |= 1 << (i % 64)
+	} else {
+		b[i/64] &^= 1 << (i % 64)
+	}
+}
+
+// partitions is a range of partitions; the end is exclusive.
+type partitions struct{ start, end uint32 }
+
+func newPartitionSums(n uint32) *partitionSums {
+	return &partitionSums{sums: make([]uint32, n), known: newBitmap(n), busy: newBitmap(n)}
+}
+
+// ensure returns when the partitions of all wanted ranges are known. What nobody else is computing it computes itself: neighbours with
+// one sequential read. The lock is not held meanwhile.
+func (s *partitionSums) ensure(ctx context.Context, x *index, file *dataFile, wanted []BlockID) error {
+	for {
+		mine, others := s.claim(wanted)
+		if len(mine) == 0 && others == nil {
+			return nil
+		}
+		for i, run := range mine {
+			err := s.compute(ctx, x, file, run)
+			s.end(mine[i:i+1], err == nil)
+			if err != nil {
+				s.end(mine[i+1:], false)
+				return err
+			}
+		}
+		if others == nil {
+			return nil
+		}
+		select {
+		case <-others:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// claim marks what is neither known nor busy as busy. If others are computing some of the rest, it gives the channel that tells of an end.
+func (s *partitionSums) claim(wanted []BlockID) (mine []partitions, others <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, block := range wanted {
+		if int64(block.ReduceEnd) > int64(len(s.sums)) {
+			continue // there is no such block
+		}
+		for p := block.ReduceStart; p < block.ReduceEnd; p++ {
+			switch {
+			case s.known.has(p):
+			case s.busy.has(p):
+				// Perhaps busy for an earlier block of this request. Then its end closes the channel, too.
+				if s.ended == nil {
+					s.ended = make(chan struct{})
+				}
+				others = s.ended
+			default:
+				s.busy.set(p, true)
+				if n := len(mine); n > 0 && mine[n-1].end == p {
+					mine[n-1].end++
+				} else {
+					mine = append(mine, partitions{p, p + 1})
+				}
+			}
+		}
+	}
+	return mine, others
+}
+
+// end gives runs back that were claimed, and wakes those who wait for them.
+func (s *partitionSums) end(runs []partitions, known bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, run := range runs {
+		for p := run.start; p < run.end; p++ {
+			s.busy.set(p, false)
+			s.known.set(p, known)
+		}
+	}
+	if s.ended != nil {
+		close(s.ended)
+		s.ended = nil
+	}
+}
+
+// compute reads the partitions of run, one behind the other, and writes their sums.
+func (s *partitionSums) compute(ctx context.Context, x *index, file *dataFile, run partitions) error {
+	p, sum := run.start, uint32(0)
+	ended := func(at int64) { // stores the sums of the partitions that end at this offset
+		for ; p < run.end && x.offset(p+1) == at; p++ {
+			s.sums[p] = sum
+			sum = 0
+		}
+	}
+	start := x.offset(run.start)
+	ended(start)
+	return readRange(ctx, file, start, x.offset(run.end)-start, func(at int64, part []byte) {
+		for len(part) > 0 {
+			n := min(int64(len(part)), x.offset(p+1)-at)
+			sum = UpdateChecksum(sum, part[:n])
+			at += n
+			part = part[n:]
+			ended(at)
+		}
+	})
+}
+
+// of is the checksum of a range of partitions, all of them known.
+func (s *partitionSums) of(x *index, start, end uint32) uint32 {
+	sum := s.sums[start]
+	for p := start + 1; p < end; p++ {
+		if length := x.offset(p+1) - x.offset(p); length > 0 {
+			sum = CombineChecksums(sum, s.sums[p], length)
+		}
+	}
+	return sum
+}
+
+// readRange hands the bytes [offset, offset+length) of file to each in parts, in their order. It reads by pread alone: a file that
+// became shorter is an error here, where a load from a mapping of it would be a SIGBUS.
+func readRange(ctx context.Context, file *dataFile, offset, length int64, each func(at int64, part []byte)) error {
+	if length == 0 {
+		return nil
+	}
+	buffer := getBuffer()
+	defer putBuffer(buffer)
+	for at, end := offset, offset+length; at < end; {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		part := buffer[:min(end-at, int64(len(buffer)))]
+		if n, err := file.ReadAt(part, at); n < len(part) {
+			return fmt.Errorf("%s ends at byte %d, a block needs %d: %w", file.Name(), at+int64(n), end, noEOF(err))
+		}
+		each(at, part)
+		at += int64(len(part))
+	}
+	return nil
+}

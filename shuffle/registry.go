@@ -1,0 +1,181 @@
+package shuffle
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"sync"
+
+	"weft/internal/metrics"
+)
+
+// Owner answers for the blocks of an executor that are not registered map outputs: its session, by asking the JVM.
+type Owner interface {
+	// OpenBlock gives the block as it is now. It blocks until the executor has answered or ctx ends. An error may be a *BlockError.
+	// It is called from many goroutines.
+	OpenBlock(ctx context.Context, id BlockID) (OwnedBlock, error)
+}
+
+// OwnedBlock is a block as its executor gives it: bytes in memory, or a range of a file beneath the executor's directories.
+type OwnedBlock struct {
+	Mem []byte // valid until Close
+
+	Path           string // set: the block is bytes [Offset, Offset+Length) of this file
+	Offset, Length int64
+
+	Close func() // called once, when the block is needed no more; may be nil
+}
+
+// RegistryOptions bound what a Registry keeps. The zero value has the defaults of weft's options.
+type RegistryOptions struct {
+	FilesMax      int   // data files kept open (weft.files.max); 0: 1024
+	LayoutBytes   int64 // memory for what was read from index files, and for checksums; 0: 64 MiB
+	SkipChecksums bool  // serve blocks without checksums (weft.checksum=false)
+}
+
+const (
+	defaultFilesMax    = 1024
+	defaultLayoutBytes = 64 << 20
+	maxLocalDirs       = math.MaxUint16
+	maxMapOutputs      = 1 << 20 // of one executor
+)
+
+// Registry knows the executors that have a session with this daemon, by application, and their map outputs. Applications are strangers
+// to each other: the token that the first executor brought opens an application's blocks and no other's. It is safe for concurrent use
+// and does no I/O under its locks.
+type Registry struct {
+	outputs *mapOutputs
+	metrics *metrics.Set
+	log     *slog.Logger
+
+	mu   sync.RWMutex
+	apps map[string]*application
+}
+
+// application lives as long as it has executors here.
+type application struct {
+	token     [32]byte
+	uid       uint32
+	executors map[string]*Executor
+}
+
+// NewRegistry makes an empty registry. It counts map outputs and open files in m.
+func NewRegistry(opts RegistryOptions, m *metrics.Set, log *slog.Logger) *Registry {
+	if opts.FilesMax == 0 {
+		opts.FilesMax = defaultFilesMax
+	}
+	if opts.LayoutBytes == 0 {
+		opts.LayoutBytes = defaultLayoutBytes
+	}
+	return &Registry{
+		outputs: &mapOutputs{
+			files:     newFileCache(opts.FilesMax, m.OpenFiles),
+			layouts:   newLayoutCache(opts.LayoutBytes),
+			checksums: !opts.SkipChecksums,
+			log:       log,
+		},
+		metrics: m,
+		log:     log,
+		apps:    make(map[string]*application),
+	}
+}
+
+// Join begins the membership of an executor, whose processes run as user uid, until Leave. The first executor of an application
+// fixes the application's token and user; one with another token or user is refused. dirs are absolute paths of directories of that
+// user in which no other application has a directory registered. An executor that joins again takes the place of its former
+// membership, whose session is dying and whose map outputs are forgotten. The error is one line for the executor's log.
+func (r *Registry) Join(app App, executor string, uid uint32, dirs []string, owner Owner) (*Executor, error) {
+	if app.ID == "" || executor == "" {
+		return nil, errors.New("an application id and an executor id are needed; this is a bug of the client")
+	}
+	if len(dirs) > maxLocalDirs {
+		return nil, fmt.Errorf("%d local directories; at most %d are supported", len(dirs), maxLocalDirs)
+	}
+	opened, err := openLocalDirs(dirs, uid)
+	if err != nil {
+		return nil, fmt.Errorf("%w; register directories that the executor created, and which the daemon sees at the same path", err)
+	}
+	e := &Executor{
+		registry: r, app: app.ID, name: executor, owner: owner, dirs: opened,
+		shuffles: make(map[uint32]map[uint64]*mapOutput),
+	}
+	former, err := r.admit(e, app)
+	if err != nil {
+		opened.close()
+		return nil, err
+	}
+	if former != nil {
+		r.log.Info("an executor came back before its old session ended", "app", app.ID, "executor", executor)
+		former.end()
+	}
+	return e, nil
+}
+
+// admit puts e among its application's executors and returns the one whose place it took.
+func (r *Registry) admit(e *Executor, app App) (former *Executor, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	known := r.apps[app.ID]
+	if known != nil {
+		if !sameToken(known.token, app.Token) {
+			return nil, fmt.Errorf("application %s is here with another token; an application id is used by one driver at a time", app.ID)
+		}
+		if known.uid != e.dirs.uid {
+			return nil, fmt.Errorf("application %s is here as user %d, not %d; run its executors as one user", app.ID, known.uid, e.dirs.uid)
+		}
+	}
+	for id, other := range r.apps {
+		if id == app.ID {
+			continue
+		}
+		for _, stranger := range other.executors {
+			if dir, ok := e.dirs.overlaps(stranger.dirs); ok {
+				return nil, fmt.Errorf("local directory %s overlaps with one of another application; give each its own", dir)
+			}
+		}
+	}
+	if known == nil {
+		known = &application{token: app.Token, uid: e.dirs.uid, executors: make(map[string]*Executor)}
+		r.apps[app.ID] = known
+	}
+	former = known.executors[e.name]
+	known.executors[e.name] = e
+	return former, nil
+}
+
+// dismiss takes e out, unless another one has its place already.
+func (r *Registry) dismiss(e *Executor) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	app := r.apps[e.app]
+	if app == nil || app.executors[e.name] != e {
+		return
+	}
+	delete(app.executors, e.name)
+	if len(app.executors) == 0 {
+		delete(r.apps, e.app)
+	}
+}
+
+// find gives the executor that a request names, if the request has the token of that executor's application.
+func (r *Registry) find(app App, executor string) (*Executor, *BlockError) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	known := r.apps[app.ID]
+	if known == nil {
+		return nil, Errorf(ReasonOwnerGone, "no executor of application %s has a session here", app.ID)
+	}
+	if !sameToken(known.token, app.Token) {
+		return nil, Errorf(ReasonPeerRefused, "the token is not that of application %s", app.ID)
+	}
+	e := known.executors[executor]
+	if e == nil {
+		return nil, Errorf(ReasonOwnerGone, "executor %s of application %s has no session here", executor, app.ID)
+	}
+	return e, nil
+}
+
+func sameToken(a, b [32]byte) bool { return subtle.ConstantTimeCompare(a[:], b[:]) == 1 }

@@ -1,0 +1,112 @@
+package shuffle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+	"sync/atomic"
+)
+
+// upcallsPerRequest is how many blocks of one request an executor is asked for at the same time.
+const upcallsPerRequest = 16
+
+// askOwner answers the blocks at these indexes by asking the executor for them, as they are now.
+func (s *Service) askOwner(ctx context.Context, e *Executor, blocks []BlockID, indexes []int, found []Found) {
+	var next atomic.Int64
+	work := func() {
+		for {
+			n := int(next.Add(1)) - 1
+			if n >= len(indexes) {
+				return
+			}
+			i := indexes[n]
+			found[i] = s.open(ctx, e, blocks[i])
+		}
+	}
+	var workers sync.WaitGroup
+	for range min(len(indexes), upcallsPerRequest) - 1 {
+		workers.Go(work)
+	}
+	work()
+	workers.Wait()
+}
+
+func (s *Service) open(ctx context.Context, e *Executor, id BlockID) Found {
+	if err := context.Cause(ctx); err != nil {
+		return Found{Err: ToBlockError(err)}
+	}
+	block, err := e.owner.OpenBlock(ctx, id)
+	if err != nil {
+		return Found{Err: ToBlockError(err)}
+	}
+	giveBack := block.Close
+	if giveBack == nil {
+		giveBack = func() {}
+	}
+	f := Found{Length: int64(len(block.Mem)), Mem: block.Mem, Close: giveBack, Checked: s.registry.outputs.checksums}
+	switch {
+	case block.Path != "":
+		f, err = s.openPath(ctx, e, block)
+		giveBack() // the descriptor is ours
+	case f.Checked:
+		f.CRC = Checksum(block.Mem)
+	}
+	if err != nil {
+		return Found{Err: fileError(err, otherwise(id, err))}
+	}
+	if f.Length == 0 && f.Close != nil {
+		f.Close()
+		f.Mem, f.Close = nil, nil
+	}
+	return f
+}
+
+// openPath serves a range of a file that the executor named. Nothing about it is kept: the name may mean another block next time.
+func (s *Service) openPath(ctx context.Context, e *Executor, block OwnedBlock) (Found, error) {
+	if block.Offset < 0 || block.Length < 0 || block.Offset+block.Length < 0 {
+		return Found{}, fmt.Errorf("a range of %d bytes at %d of a file", block.Length, block.Offset)
+	}
+	where, err := e.dirs.find(block.Path)
+	if err != nil {
+		return Found{}, err
+	}
+	outputs := s.registry.outputs
+	if err := outputs.files.reserve(); err != nil {
+		return Found{}, err
+	}
+	opened, stat, err := e.dirs.open(where)
+	if err != nil {
+		outputs.files.unreserve()
+		return Found{}, err
+	}
+	file := outputs.files.add(nil, opened)
+	f := Found{File: file.File, Offset: block.Offset, Length: block.Length, Close: file.unref, Checked: outputs.checksums}
+	if stat.Size < block.Offset+block.Length {
+		err = fmt.Errorf("%s has %d bytes, the block needs %d", block.Path, stat.Size, block.Offset+block.Length)
+	}
+	if err == nil && f.Checked {
+		err = readRange(ctx, file, f.Offset, f.Length, func(_ int64, part []byte) { f.CRC = UpdateChecksum(f.CRC, part) })
+	}
+	if err != nil {
+		file.unref()
+		return Found{}, err
+	}
+	if f.Length == 0 {
+		f.File = nil
+	}
+	return f, nil
+}
+
+// otherwise is the reason for a file error that has no word of its own.
+func otherwise(id BlockID, err error) Reason {
+	switch {
+	case id.IsShuffle():
+		return ReasonBadMapOutput
+	case errors.Is(err, fs.ErrNotExist):
+		return ReasonNotFound
+	default:
+		return ReasonInternal
+	}
+}
