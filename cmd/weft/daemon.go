@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"weft/daemon"
+	"weft/internal/options"
 	"weft/internal/version"
 )
 
@@ -28,7 +29,7 @@ func daemonCommand() *cobra.Command {
 			"  weft daemon --config /etc/weft.yaml                # as deploy/weft.service starts it",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			opts, err := flags.load()
+			opts, err := options.Load(flags.sources())
 			if err != nil {
 				return fmt.Errorf("options:\n%w", err)
 			}

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"weft/internal/doctor"
+	"weft/internal/options"
 )
 
 func doctorCommand() *cobra.Command {
@@ -23,7 +24,7 @@ func doctorCommand() *cobra.Command {
 			"  weft doctor --json | jq '.[] | select(.outcome != \"ok\")'",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			opts, err := flags.load()
+			opts, err := options.Load(flags.sources())
 			if err != nil {
 				return fmt.Errorf("options:\n%w", err)
 			}

@@ -32,8 +32,9 @@ func (f *optionFlags) add(c *cobra.Command, keys ...string) {
 	}
 }
 
-func (f *optionFlags) load() (options.Options, error) {
-	return options.Load(options.Sources{File: f.config, Environ: os.Environ(), Flags: f.given})
+// sources is where the options come from, for options.Load.
+func (f *optionFlags) sources() options.Sources {
+	return options.Sources{File: f.config, Environ: os.Environ(), Flags: f.given}
 }
 
 // optionFlag is a pflag.Value that keeps the text.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"weft/internal/options"
 	"weft/internal/status"
 )
 
@@ -27,7 +28,7 @@ func statusCommand() *cobra.Command {
 			"  weft status --socket-dir /run/weft",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			opts, err := flags.load()
+			opts, err := options.Parse(flags.sources())
 			if err != nil {
 				return fmt.Errorf("options:\n%w", err)
 			}

@@ -20,8 +20,17 @@ type Sources struct {
 	Flags   map[string]string // by Option.Flag; those given on the command line
 }
 
-// Load reads the options. Its error lists everything that is wrong with them, one line each.
+// Load reads the options and validates them. Its error lists everything that is wrong, one line each.
 func Load(src Sources) (Options, error) {
+	o, err := Parse(src)
+	if err == nil {
+		err = o.Validate()
+	}
+	return o, err
+}
+
+// Parse is Load for who needs only a few of the options: it does not mind conflicts between them.
+func Parse(src Sources) (Options, error) {
 	o := Default()
 	l := &loader{options: o.table()}
 	env := l.environment(src.Environ)
@@ -41,9 +50,6 @@ func Load(src Sources) (Options, error) {
 		if s, ok := src.Flags[opt.Flag()]; ok {
 			l.set(opt, s, "flag --"+opt.Flag())
 		}
-	}
-	if len(l.errs) == 0 {
-		l.errs = append(l.errs, o.Validate())
 	}
 	return o, errors.Join(l.errs...)
 }
