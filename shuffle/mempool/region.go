@@ -55,7 +55,11 @@ func (a *Arena) growOnce() bool {
 	if room < need {
 		return false
 	}
-	want := min(max(a.opts.RegionSize, roundUp(need, hugePage)), MaxRegion, room)
+	want := a.opts.RegionSize
+	if need > want {
+		want = roundUp(need, hugePage)
+	}
+	want = min(want, MaxRegion, room)
 	number := a.next
 	a.next++
 	a.mu.Unlock()

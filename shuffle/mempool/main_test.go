@@ -1,0 +1,9 @@
+package mempool_test
+
+import (
+	"testing"
+
+	"weft/internal/leakcheck"
+)
+
+func TestMain(m *testing.M) { leakcheck.Main(m) }
