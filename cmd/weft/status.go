@@ -22,7 +22,7 @@ func statusCommand() *cobra.Command {
 		Use:   "status",
 		Short: "Show what the daemon of this host does",
 		Long: "Asks the daemon of the socket directory for its sessions, map outputs, arenas, peers, the bytes it moved by transport, and what\n" +
-			"went another way and why. Exit code 1: no daemon answers. docs/protocol.md describes the JSON.",
+			"went another way and why. Exit code 1: no daemon answers. docs/status.md describes the JSON.",
 		Example: "  weft status\n" +
 			"  weft status --json | jq '.fallbacks'\n" +
 			"  weft status --socket-dir /run/weft",
