@@ -23,13 +23,14 @@ type ArenaOptions struct {
 	RegionSize int64  // bytes by which the arena grows, unless one lease needs more
 	Max        int64  // the most bytes that it may have
 	Registrars []Registrar
+	Gauges     Gauges // may be left out
 }
 
 // Arena is the memory of one session for one purpose. It begins empty and grows by regions when there is no room. A region
 // without leases is given up when another arena finds the budget exhausted. Its methods may be called from many goroutines.
 type Arena struct {
 	opts  ArenaOptions
-	usage *purpose
+	usage usage
 	done  chan struct{}
 	kicks chan struct{} // one token: some waiter ought to try grow again
 
@@ -56,7 +57,8 @@ func NewArena(opts ArenaOptions) *Arena {
 	opts.RegionSize = min(roundUp(opts.RegionSize, largeAlign), MaxRegion)
 	opts.Max &^= largeAlign - 1
 	a := &Arena{opts: opts, done: make(chan struct{}), kicks: make(chan struct{}, 1)}
-	a.usage = opts.Budget.join(a, opts.Purpose)
+	a.usage.gauges = opts.Gauges
+	opts.Budget.join(a)
 	return a
 }
 
@@ -64,6 +66,9 @@ func NewArena(opts ArenaOptions) *Arena {
 func (a *Arena) MaxLease() int64 {
 	return min(a.opts.Max, a.opts.Budget.max&^(largeAlign-1), MaxRegion)
 }
+
+// Max returns the most bytes that the arena may have.
+func (a *Arena) Max() int64 { return a.opts.Max }
 
 // Alloc leases n bytes with one share, which the caller owns. Callers are served in the order in which they came. It waits
 // until ctx ends (making a region may take a little longer) and returns ErrNoSpace, ErrTooLarge or ErrClosed, or

@@ -1,7 +1,6 @@
 package mempool
 
 import (
-	"fmt"
 	"sync"
 	"sync/atomic"
 )
@@ -10,26 +9,13 @@ import (
 type Budget struct {
 	max int64
 
-	mu       sync.Mutex
-	used     int64
-	arenas   map[*Arena]struct{}
-	purposes map[string]*purpose
+	mu     sync.Mutex
+	used   int64
+	arenas map[*Arena]struct{}
 
 	// starving holds the arenas that wait for bytes of others. Changed under mu; hungry is its size, for a cheap look.
 	starving map[*Arena]struct{}
 	hungry   atomic.Int32
-}
-
-// purpose counts what one kind of arena has.
-type purpose struct {
-	allocated, leased, leases atomic.Int64
-}
-
-// Usage is what the arenas of one purpose have.
-type Usage struct {
-	Allocated int64 // bytes of regions
-	Leased    int64 // bytes of them in leases, with alignment
-	Leases    int64 // leases out
 }
 
 // NewBudget returns a budget of max bytes.
@@ -37,7 +23,6 @@ func NewBudget(max int64) *Budget {
 	return &Budget{
 		max:      max,
 		arenas:   map[*Arena]struct{}{},
-		purposes: map[string]*purpose{},
 		starving: map[*Arena]struct{}{},
 	}
 }
@@ -45,34 +30,25 @@ func NewBudget(max int64) *Budget {
 // Max returns the limit in bytes.
 func (b *Budget) Max() int64 { return b.max }
 
-// Usage returns what is in use, by purpose. A purpose stays listed after its last arena was closed.
+// Usage returns what the arenas have, by purpose.
 func (b *Budget) Usage() map[string]Usage {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	u := make(map[string]Usage, len(b.purposes))
-	for name, p := range b.purposes {
-		u[name] = Usage{Allocated: p.allocated.Load(), Leased: p.leased.Load(), Leases: p.leases.Load()}
+	sums := map[string]Usage{}
+	for a := range b.arenas {
+		sum, u := sums[a.opts.Purpose], a.Usage()
+		sum.Allocated += u.Allocated
+		sum.Leased += u.Leased
+		sum.Leases += u.Leases
+		sums[a.opts.Purpose] = sum
 	}
-	return u
+	return sums
 }
 
-// String is for logs.
-func (b *Budget) String() string {
+func (b *Budget) join(a *Arena) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return fmt.Sprintf("%d of %d bytes in use by %d arenas", b.used, b.max, len(b.arenas))
-}
-
-func (b *Budget) join(a *Arena, name string) *purpose {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	p := b.purposes[name]
-	if p == nil {
-		p = &purpose{}
-		b.purposes[name] = p
-	}
 	b.arenas[a] = struct{}{}
-	return p
 }
 
 func (b *Budget) leave(a *Arena) {

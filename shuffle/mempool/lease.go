@@ -24,9 +24,7 @@ func (r *region) lease(off, n, size int64) *Lease {
 	l := &Lease{region: r, off: off, n: n, size: size}
 	l.shares.Store(1)
 	r.leases++
-	r.arena.usage.leased.Add(size)
-	r.arena.usage.leases.Add(1)
-	openLeases.Add(1)
+	r.arena.usage.addLeased(size, 1)
 	return l
 }
 
@@ -86,12 +84,12 @@ func (r *region) put(x extent, last bool) {
 		invariants.Fill(r.mem[x.off : x.off+x.len])
 	}
 	r.free.put(x)
-	a.usage.leased.Add(-x.len)
+	leases := int64(0)
 	if last {
-		r.leases--
-		a.usage.leases.Add(-1)
-		openLeases.Add(-1)
+		leases = 1
 	}
+	r.leases -= int(leases)
+	a.usage.addLeased(-x.len, -leases)
 	a.serve()
 	a.kickIfWaiting()
 	empty := r.leases == 0

@@ -85,7 +85,7 @@ func (a *Arena) growOnce() bool {
 	a.regions = append(a.regions, r)
 	a.total += size
 	a.live++
-	a.usage.allocated.Add(size)
+	a.usage.addAllocated(size)
 	if a.closed { // meanwhile
 		gone := a.detachEmpty(size)
 		a.mu.Unlock()
@@ -161,7 +161,7 @@ func (a *Arena) detachEmpty(n int64) []*region {
 			a.regions = slices.Delete(a.regions, i, i+1)
 			n -= int64(len(r.mem))
 			a.total -= int64(len(r.mem))
-			a.usage.allocated.Add(-int64(len(r.mem)))
+			a.usage.addAllocated(-int64(len(r.mem)))
 		}
 	}
 	return empty
