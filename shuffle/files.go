@@ -149,7 +149,7 @@ func openBeneath(dir *os.File, rel string) (int, error) {
 	})
 	switch {
 	case err != nil:
-		return -1, err
+		return -1, os.ErrClosed // the one error of Control
 	case openErr == unix.ELOOP || openErr == unix.EXDEV:
 		return -1, fmt.Errorf("%w: %w", ErrOutside, openErr)
 	case openErr == unix.ENOSYS:
