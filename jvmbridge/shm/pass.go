@@ -1,0 +1,41 @@
+package shm
+
+import (
+	"errors"
+	"fmt"
+	"net"
+
+	"golang.org/x/sys/unix"
+)
+
+// Send passes the segment's descriptor over the socket, with one byte of data. It blocks while the socket is full. The segment must not
+// be closed meanwhile.
+func (s *Segment) Send(conn *net.UnixConn) error {
+	_, _, err := conn.WriteMsgUnix([]byte{0}, unix.UnixRights(s.fd), nil)
+	if err != nil {
+		return fmt.Errorf("passing a segment: %w", err)
+	}
+	return nil
+}
+
+// ReceiveFD takes one descriptor that Send passed. It belongs to the caller, and is closed on exec. io.EOF as for any read.
+func ReceiveFD(conn *net.UnixConn) (int, error) {
+	data := make([]byte, 1)
+	control := make([]byte, unix.CmsgSpace(4))
+	n, oobn, _, _, err := conn.ReadMsgUnix(data, control)
+	if err != nil {
+		return -1, err
+	}
+	messages, err := unix.ParseSocketControlMessage(control[:oobn])
+	if err != nil {
+		return -1, fmt.Errorf("control message: %w", err)
+	}
+	if n != 1 || len(messages) != 1 {
+		return -1, errors.New("a byte without a descriptor")
+	}
+	fds, err := unix.ParseUnixRights(&messages[0])
+	if err != nil || len(fds) != 1 {
+		return -1, fmt.Errorf("%d descriptors instead of one: %w", len(fds), err)
+	}
+	return fds[0], nil
+}
