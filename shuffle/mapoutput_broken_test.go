@@ -24,7 +24,7 @@ func TestBrokenMapOutputs(t *testing.T) {
 		"data removed": {breakIt: func(t *testing.T, o MapOutput) { must(t, os.Remove(o.Data)) }},
 		"data became a link": {breakIt: func(t *testing.T, o MapOutput) {
 			must(t, errors.Join(os.Rename(o.Data, o.Data+"2"), os.Symlink(o.Data+"2", o.Data)))
-		, onlyUnseen: true},
+		}, onlyUnseen: true},
 		"data became a folder": {breakIt: func(t *testing.T, o MapOutput) { must(t, errors.Join(os.Remove(o.Data), os.Mkdir(o.Data, 0o700))) }},
 		"both removed":         {breakIt: func(t *testing.T, o MapOutput) { must(t, errors.Join(os.Remove(o.Data), os.Remove(o.Index))) }},
 		"index removed":        {breakIt: func(t *testing.T, o MapOutput) { must(t, os.Remove(o.Index)) }, onlyUnseen: true},
