@@ -1,0 +1,36 @@
+package arch
+
+// allowed lists for every package of this module which others of the module it may import, and why where that is not plain. A new package
+// must be added; an entry ending in /... stands for all packages below.
+var allowed = map[string][]string{
+	"weft/cmd/weft": {"weft/daemon", "weft/bench/...", "weft/internal/..."}, // names of commands and flags only
+	"weft/daemon": {
+		"weft/jvmbridge/...", "weft/shuffle", "weft/shuffle/...",
+		"weft/internal/options", "weft/internal/metrics", "weft/internal/status", "weft/internal/version",
+	},
+	"weft/bench/...": {"weft/bench/..."}, // it measures the built program from outside
+
+	"weft/jvmbridge":     {"weft/jvmbridge/shm", "weft/shuffle", "weft/shuffle/mempool", "weft/internal/metrics", "weft/internal/pb/...", "weft/internal/invariants", "weft/internal/version"},
+	"weft/jvmbridge/shm": {"weft/shuffle/mempool", "weft/internal/invariants"},
+
+	"weft/shuffle/tcp":           {"weft/shuffle", "weft/shuffle/serve", "weft/internal/metrics", "weft/internal/pb/...", "weft/internal/invariants", "weft/internal/version"},
+	"weft/shuffle/mem":           {"weft/shuffle", "weft/shuffle/serve", "weft/internal/metrics", "weft/internal/invariants"},
+	"weft/shuffle/serve":         {"weft/shuffle", "weft/internal/metrics", "weft/internal/invariants"},
+	"weft/shuffle/transporttest": {"weft/shuffle", "weft/internal/..."},
+	"weft/shuffle":               {"weft/shuffle/mempool", "weft/internal/metrics", "weft/internal/invariants", "weft/internal/pb/blockpb"},
+	"weft/shuffle/mempool":       {"weft/internal/invariants"}, // memory: it knows nothing of blocks, Spark or metrics
+
+	"weft/scripts/...": {}, // tools of the test hosts
+
+	"weft/internal/arch":        {},
+	"weft/internal/doctor":      {"weft/daemon", "weft/internal/options", "weft/internal/status", "weft/internal/version"}, // it tries what the daemon would
+	"weft/internal/invariants":  {},
+	"weft/internal/leakcheck":   {"weft/internal/invariants"},
+	"weft/internal/metrics":     {},
+	"weft/internal/options":     {},
+	"weft/internal/pb/blockpb":  {},
+	"weft/internal/pb/bridgepb": {"weft/internal/pb/blockpb"},
+	"weft/internal/pb/peerpb":   {"weft/internal/pb/blockpb"},
+	"weft/internal/status":      {},
+	"weft/internal/version":     {},
+}
