@@ -1,0 +1,17 @@
+package weft.bridge;
+
+import java.util.List;
+
+/** Told of the bridge's sessions, one call at a time, on the bridge's own thread (calls may wait). */
+public interface SessionListener {
+  /**
+   * @param addresses at which peers reach the daemon; empty: the host name that Spark has for this executor
+   */
+  void opened(List<String> addresses, int port, byte[] daemonId);
+
+  /** The session was lost. */
+  void lost(String cause);
+
+  /** No session could be opened; the bridge goes on trying. Called for the first of several attempts in a row. */
+  void failed(String cause);
+}

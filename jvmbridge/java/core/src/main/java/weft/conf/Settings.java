@@ -1,0 +1,110 @@
+package weft.conf;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.Paths;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+
+/** What the keys say, checked. Immutable. */
+public final class Settings {
+  public final boolean enabled;
+  /** Whether to start the daemon where none runs. */
+  public final boolean startsDaemon;
+  public final Path socketDir;
+  public final long connectTimeoutMs;
+  public final long fetchTimeoutMs;
+  public final long peerRetryMs;
+  public final long daemonGraceMs;
+  /** The daemon's own options by the names of its environment variables (WEFT_MEMORY_SESSION). */
+  public final Map<String, String> daemonEnvironment;
+
+  private Settings(Reader r, Map<String, String> conf, Map<String, String> env) {
+    enabled = r.get(Keys.ENABLED);
+    startsDaemon = r.get(Keys.DAEMON_MODE).equals("auto");
+    socketDir = socketDir(r, r.get(Keys.SOCKET_DIR), env);
+    connectTimeoutMs = r.get(Keys.CONNECT_TIMEOUT);
+    fetchTimeoutMs = r.get(Keys.FETCH_TIMEOUT);
+    peerRetryMs = r.get(Keys.PEER_RETRY);
+    daemonGraceMs = r.get(Keys.DAEMON_GRACE);
+    daemonEnvironment = daemonEnvironment(conf);
+  }
+
+  /**
+   * Reads the settings out of Spark's configuration.
+   *
+   * @throws IllegalArgumentException listing everything that is wrong with them, one line each
+   */
+  public static Settings of(Map<String, String> conf, Map<String, String> env) {
+    Reader reader = new Reader(conf);
+    Settings settings = new Settings(reader, conf, env);
+    if (!reader.errors.isEmpty()) {
+      throw new IllegalArgumentException(String.join("\n", reader.errors));
+    }
+    return settings;
+  }
+
+  private static Path socketDir(Reader r, String configured, Map<String, String> env) {
+    if (!configured.isEmpty()) {
+      Path dir = Paths.get(configured);
+      if (!dir.isAbsolute()) {
+        r.errors.add(Keys.SOCKET_DIR.name() + "=" + configured + ": expected an absolute path");
+      }
+      return dir;
+    }
+    String runtime = env.getOrDefault("XDG_RUNTIME_DIR", "");
+    if (!runtime.isEmpty()) {
+      return Paths.get(runtime, "weft");
+    }
+    String tmp = env.getOrDefault("TMPDIR", "");
+    return Paths.get(tmp.isEmpty() ? "/tmp" : tmp, "weft-" + uid());
+  }
+
+  /** The process's user id. */
+  public static int uid() {
+    try {
+      return (Integer) Files.getAttribute(Paths.get("/proc/self"), "unix:uid");
+    } catch (IOException e) {
+      throw new IllegalStateException("weft: cannot find out the own user id: /proc is missing", e);
+    }
+  }
+
+  private static Map<String, String> daemonEnvironment(Map<String, String> conf) {
+    Set<String> own = new HashSet<>();
+    Keys.all().forEach(k -> own.add(k.name()));
+    Map<String, String> env = new TreeMap<>();
+    conf.forEach(
+        (key, value) -> {
+          if (key.startsWith(Key.PREFIX) && !own.contains(key)) {
+            String name = key.substring(Key.PREFIX.length());
+            env.put("WEFT_" + name.replace('.', '_').toUpperCase(Locale.ROOT), value);
+          }
+        });
+    return env;
+  }
+
+  /** Collects the errors, so that all are told at once. */
+  private static final class Reader {
+    final Map<String, String> conf;
+    final List<String> errors = new ArrayList<>();
+
+    Reader(Map<String, String> conf) {
+      this.conf = conf;
+    }
+
+    <T> T get(Key<T> key) {
+      try {
+        return key.parse(conf.getOrDefault(key.name(), key.fallback()));
+      } catch (IllegalArgumentException e) {
+        errors.add(e.getMessage());
+        return key.parse(key.fallback());
+      }
+    }
+  }
+}

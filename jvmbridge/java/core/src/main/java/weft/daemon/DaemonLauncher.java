@@ -1,0 +1,94 @@
+package weft.daemon;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.concurrent.TimeUnit;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import weft.bridge.Launcher;
+import weft.conf.Settings;
+
+/**
+ * Starts the daemon from the binary in the jar. Several executors may do so at once: the daemon locks its directory, and all but
+ * one leave. Used by one thread.
+ */
+public final class DaemonLauncher implements Launcher {
+  private static final Logger LOG = LoggerFactory.getLogger(DaemonLauncher.class);
+
+  /** Starts in a row that came to nothing before it is given up. */
+  private static final int MAX_STARTS = 5;
+
+  private static final long FORGIVE_NANOS = TimeUnit.MINUTES.toNanos(10);
+
+  private final Settings settings;
+  private final Binary.Source binary;
+  private Process process;
+  private int starts;
+  private long lastStart;
+
+  public DaemonLauncher(Settings settings) {
+    this(settings, Binary.inJar());
+  }
+
+  DaemonLauncher(Settings settings, Binary.Source binary) {
+    this.settings = settings;
+    this.binary = binary;
+  }
+
+  @Override
+  public void launch() throws IOException {
+    if (process != null) {
+      if (process.isAlive()) {
+        return; // give it time
+      }
+      int status = process.exitValue();
+      process = null;
+      if (status != 0) {
+        throw new IOException(
+            "the daemon ended with status " + status + ": " + lastLine() + " (see " + log() + ")");
+      }
+      // Another executor's daemon has the directory, or ours has left after its last session.
+    }
+    long now = System.nanoTime();
+    starts = now - lastStart > FORGIVE_NANOS ? 1 : starts + 1;
+    lastStart = now;
+    if (starts > MAX_STARTS) {
+      throw new IOException(
+          "the daemon was started " + MAX_STARTS + " times and is not there: see " + log());
+    }
+    SocketDirectory.ensure(settings.socketDir);
+    Path file = Binary.extract(binary, settings.socketDir);
+    ProcessBuilder builder =
+        new ProcessBuilder(
+            file.toString(),
+            "daemon",
+            "--socket-dir",
+            settings.socketDir.toString(),
+            "--daemon-grace",
+            settings.daemonGraceMs + "ms");
+    builder.environment().putAll(settings.daemonEnvironment);
+    builder.directory(settings.socketDir.toFile());
+    builder.redirectErrorStream(true);
+    builder.redirectOutput(ProcessBuilder.Redirect.appendTo(log().toFile()));
+    process = builder.start();
+    process.getOutputStream().close();
+    LOG.info("weft: started the daemon of this node, log in {}", log());
+  }
+
+  private Path log() {
+    return settings.socketDir.resolve("daemon.log");
+  }
+
+  private String lastLine() {
+    try {
+      byte[] all = Files.readAllBytes(log());
+      int from = Math.max(0, all.length - 4096);
+      String[] lines = new String(all, from, all.length - from, StandardCharsets.UTF_8).trim().split("\n");
+      return lines[lines.length - 1];
+    } catch (IOException e) {
+      return "no log";
+    }
+  }
+}
