@@ -24,9 +24,14 @@ java_home() {
 	die "no Java 17 found: run 'make setup' or set JAVA_HOME"
 }
 
-spark_up() {
-	export JAVA_HOME
+# spark_environment sets what Spark's scripts would set.
+spark_environment() {
+	export JAVA_HOME SPARK_HOME=$spark_home SPARK_CONF_DIR=$dir/conf SPARK_SCALA_VERSION
 	JAVA_HOME=$(java_home)
+	SPARK_SCALA_VERSION=$(basename "$spark_home"/jars/spark-core_*.jar | sed 's/spark-core_\(.*\)-.*/\1/')
+}
+
+spark_up() {
 	mkdir -p "$dir/conf" "$dir/events"
 	# Readers must not find their input on their own host by luck: tasks go anywhere, and only
 	# when all executors are there.
@@ -71,10 +76,9 @@ java_daemon() {
 		shift
 	done
 	shift
-	export JAVA_HOME
-	JAVA_HOME=$(java_home)
+	spark_environment
 	# shellcheck disable=SC2046
-	(SPARK_HOME=$spark_home SPARK_CONF_DIR=$dir/conf enter "$h" setsid "$JAVA_HOME/bin/java" $(opens) -Xmx512m \
+	(enter "$h" setsid "$JAVA_HOME/bin/java" $(opens) -Xmx512m \
 		-XX:+UseSerialGC -XX:TieredStopAtLevel=1 ${flags+"${flags[@]}"} -cp "$dir/conf:$spark_home/jars/*" "$@" \
 		</dev/null >>"$dir/log/$h-$name.log" 2>&1) &
 }
@@ -95,13 +99,13 @@ await_workers() {
 # spark_submit ARGUMENT... replaces this shell by a driver on h0. Spark's own launcher makes the
 # command, so that driver options and class paths act as with the real spark-submit.
 spark_submit() {
-	export JAVA_HOME SPARK_HOME=$spark_home SPARK_CONF_DIR=$dir/conf
-	JAVA_HOME=$(java_home)
+	spark_environment
 	local command=()
 	mapfile -d '' -t command < <("$JAVA_HOME/bin/java" -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -cp "$spark_home/jars/*" \
 		org.apache.spark.launcher.Main org.apache.spark.deploy.SparkSubmit "$@")
-	# The first element is empty (a line end for cmd.exe) since Spark 3.1.
-	[[ -n ${command[0]//[$'\n']/} ]] || command=("${command[@]:1}")
 	((${#command[@]})) || die "Spark's launcher refused these arguments"
+	# From Spark 3.2 on an empty line and its NUL come first.
+	[[ -n ${command[0]} ]] || command=("${command[@]:1}")
+	command[0]=${command[0]#$'\n'}
 	enter h0 "${command[@]}"
 }

@@ -1,0 +1,77 @@
+package weft.it;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.apache.spark.SparkConf;
+import org.apache.spark.api.java.JavaSparkContext;
+
+/**
+ * Runs jobs in one application, one after the other, and prints for each {@code RESULT <job> <sha256> <count>} and {@code TIME
+ * <job> <seconds>}. In the event log a job's stages carry its name as job group.
+ */
+public final class Jobs {
+  private static final Map<String, Job> ALL = new LinkedHashMap<>();
+
+  static {
+    ALL.put("groupByKey", KeyedJobs::groupByKey);
+    ALL.put("sortByKey", KeyedJobs::sortByKey);
+    ALL.put("join", KeyedJobs::join);
+    ALL.put("aqesql", SqlJob::run);
+    ALL.put("broadcast", BlockJobs::broadcast);
+    ALL.put("cachedrdd", BlockJobs::cachedInMemory);
+    ALL.put("diskrdd", BlockJobs::cachedOnDisk);
+    ALL.put("taskresult", BlockJobs::taskResult);
+    ALL.put("replication", BlockJobs::replication);
+    ALL.put("bigblocks", (sc, args) -> ShuffleJob.run(sc, args, 8, 8, 8, 256 << 10));
+    ALL.put("smallblocks", (sc, args) -> ShuffleJob.run(sc, args, 200, 200, 1, 1000));
+    ALL.put("hugeblock", HugeBlockJob::run);
+    ALL.put("wordcount", TextJobs::wordCount);
+    ALL.put("sort", TextJobs::sort);
+    ALL.put("selfjoin", TextJobs::selfJoin);
+  }
+
+  private Jobs() {}
+
+  public static void main(String[] argv) throws Exception {
+    String input = null;
+    String markers = null;
+    List<Arguments> jobs = new ArrayList<>();
+    for (int i = 0; i < argv.length; i++) {
+      if (argv[i].equals("--input") && i + 1 < argv.length) {
+        input = argv[++i];
+      } else if (argv[i].equals("--marker-dir") && i + 1 < argv.length) {
+        markers = argv[++i];
+      } else if (argv[i].startsWith("-")) {
+        throw new IllegalArgumentException("unknown option " + argv[i] + "\n" + usage());
+      } else {
+        for (String entry : argv[i].split(",")) {
+          jobs.add(new Arguments(entry, input, markers));
+        }
+      }
+    }
+    if (jobs.isEmpty() || jobs.stream().anyMatch(j -> !ALL.containsKey(j.name))) {
+      throw new IllegalArgumentException(usage());
+    }
+    try (JavaSparkContext sc = new JavaSparkContext(new SparkConf().setAppName("weft-it"))) {
+      for (Arguments args : jobs) {
+        run(sc, args);
+      }
+    }
+  }
+
+  private static void run(JavaSparkContext sc, Arguments args) throws Exception {
+    sc.setJobGroup(args.name, args.name);
+    long start = System.nanoTime();
+    Result result = ALL.get(args.name).run(sc, args);
+    System.out.println("RESULT " + args.name + " " + result.sha256 + " " + result.count);
+    System.out.println(String.format("TIME %s %.3f", args.name, (System.nanoTime() - start) / 1e9));
+    // Drops what the job left cached; its shuffles go when the application ends.
+    sc.getPersistentRDDs().values().forEach(rdd -> rdd.unpersist(true));
+  }
+
+  private static String usage() {
+    return "usage: weft.it.Jobs [--input DIR] [--marker-dir DIR] JOB[:KEY=VALUE...][,JOB...]; jobs: " + ALL.keySet();
+  }
+}
