@@ -840,6 +840,7 @@ func (x *Attach) GetAttachToken() []byte {
 	return nil
 }
 
+// Attached answers Attach on the first socket, since the second carries descriptors alone from then on.
 type Attached struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
