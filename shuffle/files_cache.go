@@ -1,7 +1,6 @@
 package shuffle
 
 import (
-	"container/list"
 	"os"
 	"sync"
 
@@ -21,7 +20,7 @@ type fileCache struct {
 	mu    sync.Mutex
 	open  int                      // descriptors reserved or open
 	files map[*mapOutput]*dataFile // not those that were dropped
-	idle  *list.List               // of *dataFile with no reference, most recently used first
+	idle  dataFile                 // the ring of those with no reference; next is the one used last
 }
 
 // dataFile is an open file. While its caller holds a reference it stays open and fd is its descriptor.
@@ -30,15 +29,16 @@ type dataFile struct {
 	fd    int
 	cache *fileCache
 
-	key     *mapOutput // nil: closed at its last release
-	refs    int
-	element *list.Element // in idle, nil while in use
+	key        *mapOutput // nil: closed at its last release
+	refs       int
+	prev, next *dataFile // in the ring of idle ones, nil while in use
 
 	unref func() // gives one reference back; one function for all of them, so that a block costs no allocation
 }
 
 func newFileCache(most int, gauge prometheus.Gauge) *fileCache {
-	c := &fileCache{max: max(most, 1), gauge: gauge, files: make(map[*mapOutput]*dataFile), idle: list.New()}
+	c := &fileCache{max: max(most, 1), gauge: gauge, files: make(map[*mapOutput]*dataFile)}
+	c.idle.prev, c.idle.next = &c.idle, &c.idle
 	var limit unix.Rlimit
 	c.hard = c.max
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err == nil {
@@ -59,11 +59,20 @@ func (c *fileCache) acquire(key *mapOutput) *dataFile {
 }
 
 func (c *fileCache) retain(f *dataFile, refs int) {
-	if f.element != nil {
-		c.idle.Remove(f.element)
-		f.element = nil
+	if f.refs == 0 {
+		f.unlink()
 	}
 	f.refs += refs
+}
+
+func (f *dataFile) unlink() {
+	f.prev.next, f.next.prev = f.next, f.prev
+	f.prev, f.next = nil, nil
+}
+
+func (f *dataFile) linkBehind(ring *dataFile) {
+	f.prev, f.next = ring, ring.next
+	f.prev.next, f.next.prev = f, f
 }
 
 // reserve makes room for one descriptor; the caller then calls add or unreserve.
@@ -125,14 +134,14 @@ func (c *fileCache) share(f *dataFile, refs int) {
 func (c *fileCache) release(f *dataFile) {
 	c.mu.Lock()
 	f.refs--
-	invariants.Check(f.refs >= 0, "data file %s given back more often than taken", f.Name())
+	invariants.Check(f.refs >= 0, "a data file was given back more often than taken")
 	var unused []*dataFile
 	if f.refs == 0 {
 		if f.key == nil {
 			c.open--
 			unused = []*dataFile{f}
 		} else {
-			f.element = c.idle.PushFront(f)
+			f.linkBehind(&c.idle)
 			unused = c.evict()
 		}
 	}
@@ -167,16 +176,15 @@ func (c *fileCache) detach(f *dataFile) []*dataFile {
 	if f.refs > 0 {
 		return nil
 	}
-	c.idle.Remove(f.element)
-	f.element = nil
+	f.unlink()
 	c.open--
 	return []*dataFile{f}
 }
 
 // evict takes idle files out until no more than max are open; the caller closes them without the lock.
 func (c *fileCache) evict() (unused []*dataFile) {
-	for c.open > c.max && c.idle.Len() > 0 {
-		unused = append(unused, c.detach(c.idle.Back().Value.(*dataFile))...)
+	for c.open > c.max && c.idle.prev != &c.idle {
+		unused = append(unused, c.detach(c.idle.prev)...)
 	}
 	return unused
 }
