@@ -20,6 +20,9 @@ public final class DaemonLauncher implements Launcher {
   /** Starts in a row that came to nothing before it is given up. */
   private static final int MAX_STARTS = 5;
 
+  /** Exit status of a daemon that found another one in its directory. */
+  private static final int ALREADY_RUNNING = 3;
+
   private static final long FORGIVE_NANOS = TimeUnit.MINUTES.toNanos(10);
 
   private final Settings settings;
@@ -45,7 +48,7 @@ public final class DaemonLauncher implements Launcher {
       }
       int status = process.exitValue();
       process = null;
-      if (status != 0) {
+      if (status != 0 && status != ALREADY_RUNNING) {
         throw new IOException(
             "the daemon ended with status " + status + ": " + lastLine() + " (see " + log() + ")");
       }
