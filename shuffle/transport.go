@@ -11,7 +11,8 @@ type Transport interface {
 	// Name is the word for this transport in logs and metrics: "tcp", "rdma", "mem".
 	Name() string
 
-	// Dial connects to the peer. It fails when ctx ends. The Conn belongs to the caller, who closes it.
+	// Dial connects to the peer. It fails when ctx ends. The Conn belongs to the caller, who closes it. A *BlockError says with which
+	// reason the peer's blocks fail; any other error stands for ReasonPeerUnreachable.
 	Dial(ctx context.Context, peer PeerAddr) (Conn, error)
 }
 
@@ -24,6 +25,9 @@ type PeerAddr struct {
 
 // Conn is one connection to a peer, for asking. Methods may be called from many goroutines. Each done function is called
 // exactly once, never by the goroutine that is inside Locate or Read and never with a lock held; it must not block.
+//
+// An operation that fails with a *BlockError was answered by the owner and leaves the connection in use. Any other error means that
+// the connection is of no more use.
 //
 // Memory given to Locate or Read (eager, dst) belongs to the connection until done was called: a cancelled or timed-out
 // operation may still write to it before. This is what makes reuse of arena memory safe, so no implementation may
@@ -51,8 +55,8 @@ type Conn interface {
 type LocateRequest struct {
 	App        App
 	Executor   string
-	Blocks     []BlockID
-	EagerBlock int // the owner sends blocks of at most this many bytes eagerly
+	Blocks     []BlockID // shuffle blocks first, then the others, as proto/block.proto numbers them
+	EagerBlock int       // the owner sends blocks of at most this many bytes eagerly
 }
 
 // Located is the owner's answer for one block.
@@ -75,7 +79,7 @@ type Range struct {
 // Source is the serving side of a transport: who answers Locate. Implemented by Service.
 type Source interface {
 	// Locate resolves the blocks of req, in order. It may block (page cache misses, upcalls) until ctx ends. Every Found without
-	// an error is closed by the caller, once.
+	// an error is closed by the caller, once. An error is told to the reader as the error of every block.
 	Locate(ctx context.Context, req *LocateRequest) ([]Found, error)
 }
 
@@ -91,4 +95,35 @@ type Found struct {
 	Mem    []byte // or these bytes, valid until Close
 
 	Close func() // gives File or Mem back; nil where there is nothing to give back
+}
+
+// ErrOrder is what a Conn says to a LocateRequest whose shuffle blocks do not come first.
+var ErrOrder = Errorf(ReasonInternal, "shuffle blocks must come before other blocks in a request")
+
+// Ordered tells whether the shuffle blocks come first.
+func (r *LocateRequest) Ordered() bool {
+	named := false
+	for i := range r.Blocks {
+		if !r.Blocks[i].IsShuffle() {
+			named = true
+		} else if named {
+			return false
+		}
+	}
+	return true
+}
+
+// ReadAt fills p with the block's bytes from off. A file that ends before is a ReasonBadMapOutput.
+func (f *Found) ReadAt(p []byte, off int64) error {
+	if off < 0 || off+int64(len(p)) > f.Length {
+		return Errorf(ReasonInternal, "range [%d, %d) lies outside of a block of %d bytes", off, off+int64(len(p)), f.Length)
+	}
+	if f.File == nil {
+		copy(p, f.Mem[off:])
+		return nil
+	}
+	if n, err := f.File.ReadAt(p, f.Offset+off); n < len(p) {
+		return Errorf(ReasonBadMapOutput, "%s: read %d bytes at %d, got %d: %v", f.File.Name(), len(p), f.Offset+off, n, err)
+	}
+	return nil
 }

@@ -1,0 +1,93 @@
+package serve
+
+import (
+	"context"
+	"time"
+
+	"weft/shuffle"
+)
+
+// Find asks src, and turns whatever goes wrong with the request into an error of each of its blocks.
+func Find(ctx context.Context, src shuffle.Source, req *shuffle.LocateRequest) []shuffle.Found {
+	found, err := src.Locate(ctx, req)
+	if err == nil && len(found) == len(req.Blocks) {
+		return found
+	}
+	if err == nil {
+		closeAll(found)
+		err = shuffle.Errorf(shuffle.ReasonInternal, "%d answers for %d blocks", len(found), len(req.Blocks))
+	}
+	return Refuse(len(req.Blocks), shuffle.ToBlockError(err))
+}
+
+// Refuse is the same error for each of n blocks.
+func Refuse(n int, err *shuffle.BlockError) []shuffle.Found {
+	found := make([]shuffle.Found, n)
+	for i := range found {
+		found[i].Err = err
+	}
+	return found
+}
+
+// EagerBytes is how many of the eager bytes that the reader set aside an answer needs.
+func EagerBytes(found []shuffle.Found, eagerBlock, eagerBytes int) int {
+	used := 0
+	for i := range found {
+		if isEager(&found[i], eagerBlock, eagerBytes-used) {
+			used += int(found[i].Length)
+		}
+	}
+	return used
+}
+
+func isEager(f *shuffle.Found, eagerBlock, room int) bool {
+	return f.Err == nil && f.Length <= int64(eagerBlock) && f.Length <= int64(room)
+}
+
+// Answer decides how each block travels: it copies the blocks of at most eagerBlock bytes into eager, in order and as many as fit,
+// and opens handles for the others. It takes ownership of found, appends to answer, and returns it with the bytes of eager in use.
+func (t *Table) Answer(found []shuffle.Found, eagerBlock int, eager []byte, answer []shuffle.Located) ([]shuffle.Located, int) {
+	used, blocks, now := 0, 0, time.Now()
+	for i := range found {
+		f := &found[i]
+		l := shuffle.Located{Length: f.Length, CRC: f.CRC, Checked: f.Checked}
+		switch {
+		case f.Err != nil:
+			l = shuffle.Located{Err: f.Err}
+		case isEager(f, eagerBlock, len(eager)-used) || f.Length == 0:
+			l.EagerOff = used
+			if err := f.ReadAt(eager[used:used+int(f.Length)], 0); err != nil {
+				l = shuffle.Located{Err: shuffle.ToBlockError(err)}
+			} else {
+				used += int(f.Length)
+				blocks++
+			}
+			closeFound(f)
+		default:
+			handle, err := t.add(*f, now)
+			if err != nil {
+				l = shuffle.Located{Err: err}
+				closeFound(f)
+			} else {
+				l.Handle = handle
+			}
+		}
+		answer = append(answer, l)
+	}
+	t.count(blocks, int64(used))
+	return answer, used
+}
+
+func closeAll(found []shuffle.Found) {
+	for i := range found {
+		if found[i].Err == nil {
+			closeFound(&found[i])
+		}
+	}
+}
+
+func closeFound(f *shuffle.Found) {
+	if f.Close != nil {
+		f.Close()
+	}
+}

@@ -1,0 +1,159 @@
+package serve
+
+import (
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"weft/internal/invariants"
+	"weft/internal/metrics"
+	"weft/shuffle"
+)
+
+// MaxHandles is how many blocks one connection may hold open. A reader has at a time a request's worth of them for every task on its
+// node; what is above fails with ReasonPeerRefused.
+const MaxHandles = 1 << 16
+
+var openBlocks = invariants.NewCounter("blocks held open for peers")
+
+// Table is the handles of one connection. Its methods may be called from many goroutines.
+type Table struct {
+	blocks, bytes prometheus.Counter
+
+	mu     sync.Mutex
+	last   uint64
+	open   map[uint64]*Block
+	closed bool
+}
+
+// Block is a block held open. Whoever has it from Acquire gives it back with Done.
+type Block struct {
+	shuffle.Found
+	users int // reads under way, and one for the handle; guarded by the table's mu
+	used  time.Time
+}
+
+// NewTable returns an empty table, which counts what it serves in m as moved by transport.
+func NewTable(m *metrics.Set, transport string) *Table {
+	return &Table{
+		open:   make(map[uint64]*Block),
+		blocks: m.BlocksTotal(transport, metrics.Served),
+		bytes:  m.BytesTotal(transport, metrics.Served),
+	}
+}
+
+// add holds f open under a new handle.
+func (t *Table) add(f shuffle.Found, now time.Time) (uint64, *shuffle.BlockError) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.closed:
+		return 0, shuffle.Errorf(shuffle.ReasonPeerLost, "the connection ended")
+	case len(t.open) >= MaxHandles:
+		return 0, shuffle.Errorf(shuffle.ReasonPeerRefused, "%d blocks are held open for this connection already", len(t.open))
+	}
+	t.last++
+	t.open[t.last] = &Block{Found: f, users: 1, used: now}
+	openBlocks.Add(1)
+	return t.last, nil
+}
+
+// Acquire is the block of r, for reading r; the caller gives it back with Done.
+func (t *Table) Acquire(r shuffle.Range) (*Block, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	b := t.open[r.Handle]
+	if b == nil {
+		return nil, shuffle.Errorf(shuffle.ReasonPeerRefused, "handle %d is not open: released, or not read for too long", r.Handle)
+	}
+	if r.Offset < 0 || r.Length < 0 || r.Offset > b.Length-r.Length {
+		return nil, shuffle.Errorf(shuffle.ReasonInternal, "range of %d bytes at %d lies outside of a block of %d bytes",
+			r.Length, r.Offset, b.Length)
+	}
+	b.users++
+	return b, nil
+}
+
+// Done ends a use that Acquire began. served is how many bytes of the block were sent.
+func (t *Table) Done(b *Block, served int64) {
+	t.count(0, served)
+	t.mu.Lock()
+	b.used = time.Now()
+	last := b.drop()
+	t.mu.Unlock()
+	if last {
+		b.close()
+	}
+}
+
+// Release gives handles up; unknown ones are nothing to it. A block goes when its last read is done. read tells that the blocks were
+// read to their end, for the counters.
+func (t *Table) Release(handles []uint64, read bool) {
+	var gone []*Block
+	known := 0
+	t.mu.Lock()
+	for _, h := range handles {
+		if b := t.open[h]; b != nil {
+			known++
+			delete(t.open, h)
+			if b.drop() {
+				gone = append(gone, b)
+			}
+		}
+	}
+	t.mu.Unlock()
+	if read {
+		t.count(known, 0)
+	}
+	for _, b := range gone {
+		b.close()
+	}
+}
+
+// Expire gives up the handles that were not read since the given time.
+func (t *Table) Expire(since time.Time) int {
+	var old []uint64
+	t.mu.Lock()
+	for h, b := range t.open {
+		if b.users == 1 && b.used.Before(since) {
+			old = append(old, h)
+		}
+	}
+	t.mu.Unlock()
+	t.Release(old, false)
+	return len(old)
+}
+
+// Close gives all handles up. Blocks that are being read go with Done.
+func (t *Table) Close() {
+	t.mu.Lock()
+	t.closed = true
+	all := make([]uint64, 0, len(t.open))
+	for h := range t.open {
+		all = append(all, h)
+	}
+	t.mu.Unlock()
+	t.Release(all, false)
+}
+
+func (t *Table) count(blocks int, bytes int64) {
+	if blocks > 0 {
+		t.blocks.Add(float64(blocks))
+	}
+	if bytes > 0 {
+		t.bytes.Add(float64(bytes))
+	}
+}
+
+// drop takes one user off and tells whether it was the last. The table's mu is held.
+func (b *Block) drop() bool {
+	b.users--
+	invariants.Check(b.users >= 0, "block given back too often")
+	return b.users == 0
+}
+
+func (b *Block) close() {
+	openBlocks.Add(-1)
+	closeFound(&b.Found)
+}
