@@ -11,6 +11,7 @@ import (
 
 	"weft/internal/status"
 	"weft/internal/version"
+	"weft/shuffle"
 )
 
 // start opens the parts, each after those that it uses. What it opened before an error is closed by close.
@@ -44,6 +45,11 @@ func (d *daemon) describe() {
 	d.metrics.BuildInfo(version.String()).Set(1)
 	d.metrics.StartSeconds.Set(float64(d.started.UnixMilli()) / 1000)
 	d.metrics.ArenaMaxBytes.Set(float64(d.opts.MemoryMax))
+	for _, r := range shuffle.Reasons() { // so that a rate has a zero to begin from
+		d.metrics.FailedBlocks(r.String())
+		d.metrics.FallbackBlocks(r.String())
+		d.metrics.FallbackBytes(r.String())
+	}
 	d.metrics.Registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{PidFn: func() (int, error) { return os.Getpid(), nil }}),

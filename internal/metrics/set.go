@@ -42,13 +42,14 @@ type Set struct {
 	FallbackBytes  func(reason string) prometheus.Counter
 	ChecksumErrors prometheus.Counter
 
-	Sessions        prometheus.Gauge
-	SessionsTotal   prometheus.Counter
-	SessionsRefused prometheus.Counter
-	MapOutputs      prometheus.Gauge
-	OpenFiles       prometheus.Gauge
-	Upcalls         func(result string) prometheus.Counter
-	UpcallSeconds   prometheus.Observer
+	Sessions           prometheus.Gauge
+	SessionsTotal      prometheus.Counter
+	SessionsRefused    prometheus.Counter
+	MapOutputs         prometheus.Gauge
+	RejectedMapOutputs prometheus.Counter
+	OpenFiles          prometheus.Gauge
+	Upcalls            func(result string) prometheus.Counter
+	UpcallSeconds      prometheus.Observer
 
 	ArenaBytes       func(purpose, state string) prometheus.Gauge
 	ArenaMaxBytes    prometheus.Gauge
@@ -91,6 +92,8 @@ func NewSet() *Set {
 			"Sessions refused or ended because of what the executor sent."),
 		MapOutputs: t.gauge("weft_map_outputs",
 			"Map outputs registered."),
+		RejectedMapOutputs: t.counter("weft_rejected_map_outputs_total",
+			"Map outputs that could not be registered; their blocks are asked of the executor."),
 		OpenFiles: t.gauge("weft_open_files",
 			"Data and index files held open for serving."),
 		Upcalls: t.counter1("weft_upcalls_total", "result",
