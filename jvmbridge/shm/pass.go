@@ -8,17 +8,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Send passes the segment's descriptor over the socket, with one byte of data. It blocks while the socket is full. The segment must not
-// be closed meanwhile.
-func (s *Segment) Send(conn *net.UnixConn) error {
-	_, _, err := conn.WriteMsgUnix([]byte{0}, unix.UnixRights(s.fd), nil)
-	if err != nil {
+// SendFD passes a descriptor over the socket, with one byte of data. It blocks while the socket is full. The descriptor stays the
+// caller's, who may close it afterwards.
+func SendFD(conn *net.UnixConn, fd int) error {
+	if _, _, err := conn.WriteMsgUnix([]byte{0}, unix.UnixRights(fd), nil); err != nil {
 		return fmt.Errorf("passing a segment: %w", err)
 	}
 	return nil
 }
 
-// ReceiveFD takes one descriptor that Send passed. It belongs to the caller, and is closed on exec. io.EOF as for any read.
+// ReceiveFD takes one descriptor that SendFD passed. It belongs to the caller, and is closed on exec. io.EOF as for any read.
 func ReceiveFD(conn *net.UnixConn) (int, error) {
 	data := make([]byte, 1)
 	control := make([]byte, unix.CmsgSpace(4))

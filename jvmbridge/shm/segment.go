@@ -119,13 +119,23 @@ func allocate(fd int, size int64) error {
 // Bytes is the daemon's mapping, writable. It must not be touched after Close.
 func (s *Segment) Bytes() []byte { return s.mem }
 
-// Close undoes the daemon's mapping and closes its descriptor. Other processes keep theirs.
+// TakeFD hands the descriptor over: it is the caller's to pass and to close, and the segment does not need it. -1 the second time.
+func (s *Segment) TakeFD() int {
+	fd := s.fd
+	s.fd = -1
+	return fd
+}
+
+// Close undoes the daemon's mapping and closes the descriptor, unless it was taken. Other processes keep their mappings.
 func (s *Segment) Close() error {
 	if s.mem == nil {
 		return nil
 	}
-	err := errors.Join(unix.Munmap(s.mem), unix.Close(s.fd))
-	s.mem, s.fd = nil, -1
+	err := unix.Munmap(s.mem)
+	if fd := s.TakeFD(); fd >= 0 {
+		err = errors.Join(err, unix.Close(fd))
+	}
+	s.mem = nil
 	openSegments.Add(-1)
 	return err
 }

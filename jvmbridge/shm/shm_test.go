@@ -112,7 +112,11 @@ func runChild(t *testing.T, s *Segment) string {
 		t.Fatal(err)
 	}
 	_ = theirs.Close()
-	if err := s.Send(conn); err != nil {
+	passed := s.TakeFD()
+	if err := SendFD(conn, passed); err != nil {
+		t.Error(err)
+	}
+	if err := unix.Close(passed); err != nil {
 		t.Error(err)
 	}
 	if _, err := conn.Read(make([]byte, 1)); err == nil {

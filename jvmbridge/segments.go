@@ -1,0 +1,69 @@
+package jvmbridge
+
+import (
+	"errors"
+
+	"weft/internal/metrics"
+	"weft/internal/pb/bridgepb"
+	"weft/jvmbridge/shm"
+	"weft/shuffle/mempool"
+)
+
+// segments is the Backing of an arena: every region is a segment that the JVM is told of.
+type segments struct {
+	kind bridgepb.SegmentKind
+	out  *outbox
+}
+
+// number makes the numbers of a session's two arenas one sequence.
+func (s *segments) number(region uint32) uint32 { return region<<1 | uint32(s.kind) }
+
+// NewRegion implements mempool.Backing.
+func (s *segments) NewRegion(region uint32, size int64) ([]byte, func() error, error) {
+	kind := shm.Receive
+	if s.kind == bridgepb.SegmentKind_SEGMENT_UPCALL {
+		kind = shm.Upcall
+	}
+	segment, err := shm.New(kind, size)
+	if err != nil {
+		return nil, nil, err
+	}
+	number := s.number(region)
+	s.out.sendSegment(&bridgepb.ToJvm{Kind: &bridgepb.ToJvm_AddSegment{AddSegment: &bridgepb.AddSegment{
+		Segment: number, Kind: s.kind, Length: uint64(size),
+	}}}, segment.TakeFD())
+	return segment.Bytes(), func() error {
+		s.out.send(&bridgepb.ToJvm{Kind: &bridgepb.ToJvm_DropSegment{DropSegment: &bridgepb.DropSegment{Segment: number}}})
+		return segment.Close()
+	}, nil
+}
+
+func (ses *session) newArena(kind bridgepb.SegmentKind, bytes int64) *mempool.Arena {
+	s := ses.server
+	purpose := metrics.Receive
+	if kind == bridgepb.SegmentKind_SEGMENT_UPCALL {
+		purpose = metrics.Upcall
+	}
+	return mempool.NewArena(mempool.ArenaOptions{
+		Backing:    &segments{kind: kind, out: ses.out},
+		Budget:     s.budget,
+		Purpose:    purpose,
+		RegionSize: s.opts.RegionBytes,
+		Max:        bytes,
+		Registrars: s.opts.Registrars,
+		Gauges: mempool.Gauges{
+			Allocated: s.metrics.ArenaBytes(purpose, metrics.Allocated),
+			Leased:    s.metrics.ArenaBytes(purpose, metrics.Leased),
+			Leases:    s.metrics.Leases(purpose),
+		},
+	})
+}
+
+func (ses *session) closeArenas() error {
+	return errors.Join(ses.receive.Close(), ses.upcall.Close())
+}
+
+// segmentOf is the JVM's number of the segment that l lies in.
+func segmentOf(kind bridgepb.SegmentKind, l *mempool.Lease) uint32 {
+	return (&segments{kind: kind}).number(l.Region())
+}
