@@ -110,27 +110,19 @@ func (o *mapOutputs) tryLocate(ctx context.Context, dirs *localDirs, m *mapOutpu
 	return nil
 }
 
+// errReplaced tells that a data file was unlinked: what is at its path now, if anything, is another map output's attempt.
+var errReplaced = errors.New("the data file is being removed or replaced")
+
 // open gives the layout of m for its data file as it is now, and the file with one reference; no file where there is none because no
 // partition has bytes. A file that was replaced since it was opened is opened again: what is served does not depend on the cache.
 func (o *mapOutputs) open(dirs *localDirs, m *mapOutput) (*layout, *dataFile, error) {
-	for {
-		file, cached, err := o.openData(dirs, m)
+	const attempts = 3
+	for attempt := 1; ; attempt++ {
+		file, err := o.openData(dirs, m)
 		if err != nil {
 			return nil, nil, err
 		}
-		var stat unix.Stat_t // of no file: size 0
-		if file != nil {
-			if err := unix.Fstat(file.fd, &stat); err != nil {
-				file.unref()
-				return nil, nil, fmt.Errorf("stat %s: %w", file.Name(), err)
-			}
-			if stat.Nlink == 0 && cached {
-				o.files.drop(file)
-				file.unref()
-				continue
-			}
-		}
-		l, err := o.layout(dirs, m, fileIDOf(&stat))
+		l, err := o.layout(dirs, m, file)
 		switch {
 		case err == nil:
 			return l, file, nil
@@ -139,30 +131,38 @@ func (o *mapOutputs) open(dirs *localDirs, m *mapOutput) (*layout, *dataFile, er
 		}
 		o.files.drop(file)
 		file.unref()
-		return nil, nil, err
+		if !errors.Is(err, errReplaced) || attempt == attempts {
+			return nil, nil, err
+		}
 	}
 }
 
-func (o *mapOutputs) openData(dirs *localDirs, m *mapOutput) (f *dataFile, cached bool, err error) {
+// openData gives no file where there is none.
+func (o *mapOutputs) openData(dirs *localDirs, m *mapOutput) (*dataFile, error) {
 	if f := o.files.acquire(m); f != nil {
-		return f, true, nil
+		return f, nil
 	}
 	if err := o.files.reserve(); err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	file, _, err := dirs.open(m.data())
 	if err != nil {
 		o.files.unreserve()
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, false, nil
+			return nil, nil
 		}
-		return nil, false, err
+		return nil, err
 	}
-	return o.files.add(m, file), false, nil
+	return o.files.add(m, file), nil
 }
 
-func (o *mapOutputs) layout(dirs *localDirs, m *mapOutput, data fileID) (*layout, error) {
-	if l := o.layouts.get(m, data); l != nil {
+// layout gives what is known about data, reading the index if need be.
+func (o *mapOutputs) layout(dirs *localDirs, m *mapOutput, data *dataFile) (*layout, error) {
+	id, err := data.id()
+	if err != nil {
+		return nil, err
+	}
+	if l := o.layouts.get(m, id); l != nil {
 		return l, nil
 	}
 	file, stat, err := dirs.open(m.index())
@@ -170,15 +170,34 @@ func (o *mapOutputs) layout(dirs *localDirs, m *mapOutput, data fileID) (*layout
 		return nil, err
 	}
 	defer func() { _ = file.Close() }()
-	x, err := readIndex(file, stat.Size, m.partitions, data.size)
+	x, err := readIndex(file, stat.Size, m.partitions, id.size)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file.Name(), err)
 	}
-	l := &layout{file: data, index: x}
+	// Spark never writes over a complete pair of files. So if the index that was read is not this data file's, the file was removed before.
+	if _, err := data.id(); err != nil {
+		return nil, err
+	}
+	l := &layout{file: id, index: x}
 	if o.checksums {
 		l.sums = newPartitionSums(m.partitions)
 	}
 	return o.layouts.add(m, l), nil
+}
+
+// id is errReplaced for a file that was unlinked. Of no file, it is that of an empty one.
+func (f *dataFile) id() (fileID, error) {
+	if f == nil {
+		return fileID{}, nil
+	}
+	var stat unix.Stat_t
+	if err := unix.Fstat(f.fd, &stat); err != nil {
+		return fileID{}, fmt.Errorf("stat %s: %w", f.Name(), err)
+	}
+	if stat.Nlink == 0 {
+		return fileID{}, fmt.Errorf("%s: %w", f.Name(), errReplaced)
+	}
+	return fileID{dev: stat.Dev, ino: stat.Ino, size: stat.Size}, nil
 }
 
 // forget gives up everything kept about m.

@@ -107,6 +107,33 @@ func TestReplacedFiles(t *testing.T) {
 	n.expect(old[0], []byte("content"))
 }
 
+// The same, at the worst moment: the old data file is open, the index that is read is the new one, and it would fit.
+func TestReplacedBetweenDataAndIndex(t *testing.T) {
+	n := newNode(t, RegistryOptions{}, nil)
+	n.commit(1, 1, []byte("old"), []byte("content"))
+	m := n.executor.mapOutput(1, 1)
+	outputs := n.registry.outputs
+	file, err := outputs.openData(n.executor.dirs, m)
+	must(t, err)
+	o := n.commit(1, 1) // only to know the paths
+	for path, content := range map[string][]byte{o.Data: []byte("contentnew"), o.Index: first(indexFile(7, 3))} {
+		must(t, os.WriteFile(path+".tmp", content, 0o600))
+		must(t, os.Rename(path+".tmp", path))
+	}
+	if l, err := outputs.layout(n.executor.dirs, m, file); !errors.Is(err, errReplaced) {
+		t.Errorf("layout %+v, %v", l, err)
+	}
+	file.unref()
+	l, file, err := outputs.open(n.executor.dirs, m)
+	must(t, err)
+	if l.index.offset(1) != 7 {
+		t.Errorf("the first partition has %d bytes", l.index.offset(1))
+	}
+	file.unref()
+}
+
+func first[T, U any](a T, _ U) T { return a }
+
 func TestBytesOverwrittenInPlaceAreNotVouchedFor(t *testing.T) {
 	n := newNode(t, RegistryOptions{}, nil)
 	o := n.commit(1, 1, []byte("before"))

@@ -3,8 +3,6 @@ package shuffle
 import (
 	"container/list"
 	"sync"
-
-	"golang.org/x/sys/unix"
 )
 
 // layout is what is known about one data file once its index was read: where its partitions lie, and their checksums.
@@ -19,10 +17,6 @@ type layout struct {
 type fileID struct {
 	dev, ino uint64
 	size     int64
-}
-
-func fileIDOf(stat *unix.Stat_t) fileID {
-	return fileID{dev: stat.Dev, ino: stat.Ino, size: stat.Size}
 }
 
 const layoutOverhead = 400 // bytes of a layout beside its arrays, about
