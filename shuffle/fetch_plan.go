@@ -1,0 +1,151 @@
+package shuffle
+
+import (
+	"errors"
+
+	"weft/shuffle/mempool"
+)
+
+// unit is what is leased and delivered together: blocks that are small, or one that is not.
+type unit struct {
+	blocks []int
+	length int64          // of all blocks
+	lease  *mempool.Lease // of all bytes; nil before the first read, and where each piece has its own. The unit owns one share
+	issued int64          // bytes asked for
+	over   bool           // its blocks have ended
+
+	// Of a unit of one block:
+	next    int64   // where its checked bytes end
+	sum     uint32  // their checksum
+	arrived []*read // behind next
+}
+
+// completeLocate handles the owner's answer: it ends what failed, has no bytes or came along, and plans reads of the rest.
+func (x *fetch) completeLocate(c completion) {
+	if c.err == nil && len(c.located) != len(x.req.Blocks) {
+		c.err = Errorf(ReasonInternal, "%d answers for %d blocks", len(c.located), len(x.req.Blocks))
+	}
+	if c.err != nil {
+		x.discard(c)
+		var be *BlockError
+		if !errors.As(c.err, &be) {
+			be = lost(c.err)
+		}
+		x.failLeft(be)
+		return
+	}
+	x.achieve()
+	x.located = c.located
+	var failed, empty, eager, large []int
+	for i := range x.located {
+		switch l := &x.located[i]; {
+		case l.Err != nil:
+			failed = append(failed, i)
+		case l.Length == 0:
+			empty = append(empty, i)
+		case l.Handle == 0:
+			eager = append(eager, i)
+		case !x.req.Pieces && l.Length > x.req.Arena.MaxLease():
+			large = append(large, i)
+		default:
+			x.plan(i)
+		}
+	}
+	x.failEach(failed)
+	x.deliverEager(c.eager, eager)
+	x.deliverEmpty(empty)
+	x.refuseLarge(large)
+}
+
+// plan adds a block to the unit before it, if the two may be read together, or makes a unit of it.
+func (x *fetch) plan(block int) {
+	length := x.located[block].Length
+	if n := len(x.units); n > 0 && !x.req.Pieces {
+		last := x.units[n-1]
+		if sum := last.length + length; sum <= int64(x.opts.Piece) && sum <= x.req.Arena.MaxLease() {
+			last.blocks, last.length = append(last.blocks, block), sum
+			return
+		}
+	}
+	x.units = append(x.units, &unit{blocks: []int{block}, length: length})
+}
+
+// deliverEager checks and delivers the blocks that came with the answer, in one lease.
+func (x *fetch) deliverEager(lease *mempool.Lease, blocks []int) {
+	if len(blocks) == 0 {
+		if lease != nil {
+			lease.Release()
+		}
+		return
+	}
+	last := &x.located[blocks[len(blocks)-1]]
+	lease.Trim(last.EagerOff + int(last.Length))
+	x.deliverWhole(lease, blocks, func(b int) int64 { return int64(x.located[b].EagerOff) })
+}
+
+// deliverWhole checks blocks that lie in lease, of which it owns one share, and delivers those that are right together.
+func (x *fetch) deliverWhole(lease *mempool.Lease, blocks []int, offset func(block int) int64) {
+	entries := make([]Entry, 0, len(blocks))
+	right := blocks[:0]
+	var wrong []int
+	for _, b := range blocks {
+		off, l := offset(b), &x.located[b]
+		if x.checks(l) && Checksum(lease.Bytes()[off:off+l.Length]) != l.CRC {
+			wrong = append(wrong, b)
+			continue
+		}
+		right = append(right, b)
+		entries = append(entries, Entry{Block: b, Offset: lease.Offset() + off, Length: l.Length})
+	}
+	if len(right) == 0 {
+		lease.Release()
+	} else {
+		lease.Retain(len(right) - 1)
+		x.deliver(Delivery{Lease: lease, Entries: entries}, right)
+	}
+	x.failChecksum(wrong)
+}
+
+func (x *fetch) checks(l *Located) bool { return x.opts.Checksum && l.Checked }
+
+func (x *fetch) failChecksum(blocks []int) {
+	if len(blocks) == 0 {
+		return
+	}
+	x.metrics.ChecksumErrors.Add(float64(len(blocks)))
+	x.log.Error("blocks arrived with other bytes than their owner has; they are not delivered",
+		"blocks", len(blocks), "first", x.req.Blocks[blocks[0]].String(), "executor", x.req.Executor, "transport", x.link.transport)
+	x.fail(blocks, Errorf(ReasonChecksum, "%s: the bytes received do not match the owner's CRC32C", x.req.Blocks[blocks[0]]))
+}
+
+// deliverEmpty delivers blocks without bytes, which lie in no lease.
+func (x *fetch) deliverEmpty(blocks []int) {
+	if len(blocks) == 0 {
+		return
+	}
+	if x.req.Pieces {
+		for _, b := range blocks {
+			x.deliver(Delivery{Entries: []Entry{{Block: b}}}, []int{b})
+		}
+		return
+	}
+	entries := make([]Entry, len(blocks))
+	for i, b := range blocks {
+		entries[i].Block = b
+	}
+	x.deliver(Delivery{Entries: entries}, blocks)
+}
+
+// refuseLarge ends the blocks for which no lease is large enough.
+func (x *fetch) refuseLarge(blocks []int) {
+	if len(blocks) == 0 {
+		return
+	}
+	handles := make([]uint64, len(blocks))
+	for i, b := range blocks {
+		handles[i] = x.located[b].Handle
+	}
+	x.link.Release(handles)
+	x.fail(blocks, Errorf(ReasonTooLarge, "%s has %d bytes, a lease at most %d (raise weft.memory.session or weft.memory.max, or let Spark fetch it to disk)",
+		x.req.Blocks[blocks[0]], x.located[blocks[0]].Length, x.req.Arena.MaxLease()))
+}

@@ -1,0 +1,252 @@
+package shuffle
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"weft/shuffle/mempool"
+)
+
+// read is one Read in flight: bytes [off, off+n) of a unit. It owns one share of the lease that it is received into.
+type read struct {
+	unit  *unit
+	off   int64
+	n     int64
+	lease *mempool.Lease
+}
+
+// issue begins reads until the window is full, all is asked for, or there is no room for more and reads in flight may make some. An
+// error ends all blocks that are left.
+func (x *fetch) issue() *BlockError {
+	for x.flying < x.opts.Window && x.asked < len(x.units) {
+		u := x.units[x.asked]
+		if u.over || u.issued == u.length {
+			x.asked++
+			continue
+		}
+		n := min(int64(x.opts.Piece), u.length-u.issued)
+		lease, err := x.room(u, n)
+		if err != nil {
+			return x.noRoom(err)
+		}
+		if lease == nil {
+			return nil
+		}
+		x.send(u, n, lease)
+	}
+	return nil
+}
+
+// room is a share of the memory for the next n bytes of u. It is nil when there is none now, but something in flight that may give some
+// back, to its receiver, when it is delivered; only where nothing is in flight it waits.
+func (x *fetch) room(u *unit, n int64) (*mempool.Lease, error) {
+	if u.lease != nil {
+		u.lease.Retain(1)
+		return u.lease, nil
+	}
+	if !x.req.Pieces {
+		n = u.length
+	}
+	lease, ok := x.req.Arena.TryAlloc(int(n))
+	if !ok {
+		if x.flying > 0 {
+			return nil, nil
+		}
+		var err error
+		if lease, err = x.await(int(n)); err != nil {
+			return nil, err
+		}
+	}
+	if !x.req.Pieces {
+		u.lease = lease
+		lease.Retain(1)
+	}
+	return lease, nil
+}
+
+// await waits for arena space.
+func (x *fetch) await(n int) (*mempool.Lease, error) {
+	wait, cause := x.opts.MemoryWait, error(nil)
+	if t := x.req.Timeout; t > 0 && t-time.Since(x.progress) < wait {
+		wait, cause = t-time.Since(x.progress), x.timeout()
+	}
+	ctx, cancel := context.WithTimeoutCause(x.ctx, wait, cause)
+	defer cancel()
+	begin := time.Now()
+	lease, err := x.req.Arena.Alloc(ctx, n)
+	x.metrics.ArenaWaitSeconds.Observe(time.Since(begin).Seconds())
+	if err == nil {
+		x.achieve()
+	}
+	return lease, err
+}
+
+// noRoom is why the blocks that are left fail, when waiting for space failed.
+func (x *fetch) noRoom(err error) *BlockError {
+	var be *BlockError
+	switch {
+	case x.ctx.Err() != nil:
+		return ToBlockError(context.Cause(x.ctx))
+	case errors.As(err, &be): // the fetch's time-out
+		return be
+	case errors.Is(err, mempool.ErrTooLarge):
+		return Errorf(ReasonTooLarge, "%v", err)
+	default:
+		return Errorf(ReasonNoSpace, "%v (the executor holds what it was given; raise weft.memory.session or weft.memory.max)", err)
+	}
+}
+
+// send asks for the next n bytes of u.
+func (x *fetch) send(u *unit, n int64, lease *mempool.Lease) {
+	r := &read{unit: u, off: u.issued, n: n, lease: lease}
+	u.issued += n
+	dst := lease.Bytes()
+	if u.lease != nil {
+		dst = dst[r.off : r.off+n]
+	}
+	var release []uint64
+	if u.issued == u.length {
+		release = x.handles(u)
+	}
+	ranges := make([]Range, 0, len(u.blocks))
+	if len(u.blocks) == 1 {
+		ranges = append(ranges, Range{x.located[u.blocks[0]].Handle, r.off, n})
+	} else {
+		for _, b := range u.blocks {
+			ranges = append(ranges, Range{x.located[b].Handle, 0, x.located[b].Length})
+		}
+	}
+	x.flying++
+	x.link.Read(ranges, release, dst, func(err error) { x.done(completion{read: r, err: err}) })
+}
+
+func (x *fetch) handles(u *unit) []uint64 {
+	handles := make([]uint64, len(u.blocks))
+	for i, b := range u.blocks {
+		handles[i] = x.located[b].Handle
+	}
+	return handles
+}
+
+// completeRead handles the end of a Read.
+func (x *fetch) completeRead(r *read, err error) {
+	u := r.unit
+	var be *BlockError
+	switch {
+	case err == nil:
+		x.achieve()
+	case errors.As(err, &be):
+		r.lease.Release()
+		x.failUnit(u, be)
+		return
+	default:
+		r.lease.Release()
+		x.failLeft(lost(err))
+		return
+	}
+	switch {
+	case u.over:
+		r.lease.Release()
+	case len(u.blocks) > 1:
+		lease := u.take()
+		lease.Release() // the read's share
+		off := int64(0)
+		x.deliverWhole(lease, u.blocks, func(b int) int64 {
+			at := off
+			off += x.located[b].Length
+			return at
+		})
+	default:
+		u.arrived = append(u.arrived, r)
+		x.advance(u)
+	}
+}
+
+// advance checks what has arrived of a unit of one block as far as nothing before it is missing, and delivers it: each piece, or the whole
+// at the end.
+func (x *fetch) advance(u *unit) {
+	b := u.blocks[0]
+	l := &x.located[b]
+	for !u.over {
+		i := slices.IndexFunc(u.arrived, func(r *read) bool { return r.off == u.next })
+		if i < 0 {
+			return
+		}
+		r := u.arrived[i]
+		u.arrived = slices.Delete(u.arrived, i, i+1)
+		mem := r.lease.Bytes()
+		if u.lease != nil {
+			mem = mem[r.off : r.off+r.n]
+		}
+		if x.checks(l) {
+			u.sum = UpdateChecksum(u.sum, mem)
+		}
+		u.next += r.n
+		last := u.next == u.length
+		switch {
+		case last && x.checks(l) && u.sum != l.CRC:
+			r.lease.Release()
+			x.endUnit(u)
+			x.failChecksum(u.blocks)
+		case x.req.Pieces:
+			d := Delivery{Lease: r.lease, Entries: []Entry{{b, r.lease.Offset(), r.n}}, PieceOffset: r.off, BlockLength: u.length}
+			if last {
+				u.over = true
+				x.deliver(d, u.blocks)
+			} else {
+				x.deliver(d, nil)
+			}
+		case last:
+			lease := u.take()
+			lease.Release() // the read's share
+			x.deliver(Delivery{Lease: lease, Entries: []Entry{{b, lease.Offset(), u.length}}}, u.blocks)
+		default:
+			r.lease.Release()
+		}
+	}
+}
+
+// take ends a unit that was read to its end and gives the lease with the unit's share to the caller.
+func (u *unit) take() *mempool.Lease {
+	lease := u.lease
+	u.lease, u.over = nil, true
+	return lease
+}
+
+// failUnit ends the blocks of a unit because one of its reads failed.
+func (x *fetch) failUnit(u *unit, err *BlockError) {
+	if u.over {
+		return
+	}
+	x.abandon(u)
+	x.fail(u.blocks, err)
+}
+
+// abandon gives up a unit that is not read to its end: its handles, unless a read on its way does so, and its memory.
+func (x *fetch) abandon(u *unit) {
+	if u.over {
+		return
+	}
+	if u.issued < u.length {
+		x.link.Release(x.handles(u))
+	}
+	x.endUnit(u)
+}
+
+// endUnit gives back the memory of a unit whose blocks have ended or are about to. Reads in flight keep their shares.
+func (x *fetch) endUnit(u *unit) {
+	u.over = true
+	for _, r := range u.arrived {
+		r.lease.Release()
+	}
+	u.arrived = nil
+	if u.lease != nil {
+		u.lease.Release()
+		u.lease = nil
+	}
+}
+
+// achieve notes that the fetch got on.
+func (x *fetch) achieve() { x.progress = time.Now() }

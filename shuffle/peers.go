@@ -1,0 +1,242 @@
+package shuffle
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"weft/internal/metrics"
+)
+
+// PeersOptions say how peers are reached.
+type PeersOptions struct {
+	DaemonID   [16]byte    // of this daemon: blocks of its own executors do not leave it
+	Local      Transport   // to the own daemon, package mem
+	Transports []Transport // to others, in the order in which they are tried
+
+	ConnectTimeout time.Duration // for one attempt with one transport
+	Retry          time.Duration // how long a peer that no transport reached is not tried again; 0: one second
+	Backoff        time.Duration // how long a transport that failed for a peer is left out while others work; 0: one minute
+}
+
+// Peers keeps one connection to each peer that blocks were fetched from. Its methods may be called from many goroutines.
+type Peers struct {
+	opts    PeersOptions
+	metrics *metrics.Set
+	log     *slog.Logger
+
+	mu     sync.Mutex
+	peers  map[[16]byte]*peer
+	closed bool
+	ctx    context.Context // ends with Close: dials end then
+	cancel context.CancelFunc
+	tasks  sync.WaitGroup // dials and watches; grows only while mu is held and not closed
+}
+
+// peer is what is known of one daemon.
+type peer struct {
+	dialing chan struct{} // closed when the attempt under way ended; nil when there is none
+	link    *link         // nil: not connected
+	err     error         // of the last attempt
+	failed  time.Time     // when that was
+	avoid   map[string]time.Time
+}
+
+// link is a connection and the name of its transport.
+type link struct {
+	Conn
+	transport string
+}
+
+var errPeersClosed = Errorf(ReasonPeerUnreachable, "this daemon is stopping")
+
+// NewPeers returns a cache without connections. Close ends them.
+func NewPeers(opts PeersOptions, m *metrics.Set, log *slog.Logger) *Peers {
+	if opts.ConnectTimeout <= 0 {
+		opts.ConnectTimeout = 3 * time.Second
+	}
+	if opts.Retry <= 0 {
+		opts.Retry = time.Second
+	}
+	if opts.Backoff <= 0 {
+		opts.Backoff = time.Minute
+	}
+	p := &Peers{opts: opts, metrics: m, log: log, peers: make(map[[16]byte]*peer)}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	return p
+}
+
+// get is the connection to the peer at addr: the one there is or, after an attempt that all who ask meanwhile share, a new one. It waits
+// until ctx ends, at most for the given time (0: as long as the attempt takes). Its errors are BlockErrors or the cause of ctx's end.
+func (p *Peers) get(ctx context.Context, addr PeerAddr, limit time.Duration) (*link, error) {
+	var late <-chan time.Time
+	for {
+		l, wait, err := p.look(addr)
+		if wait == nil {
+			return l, err
+		}
+		if late == nil && limit > 0 {
+			timer := time.NewTimer(limit)
+			defer timer.Stop()
+			late = timer.C
+		}
+		select {
+		case <-wait:
+		case <-late:
+			return nil, Errorf(ReasonTimeout, "no connection to the peer's daemon at %v port %d within %v", addr.Hosts, addr.Port, limit)
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// look is the connection there is, the error of an attempt made lately, or what to wait for: the end of an attempt under way.
+func (p *Peers) look(addr PeerAddr) (*link, <-chan struct{}, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil, nil, errPeersClosed
+	}
+	e := p.peers[addr.DaemonID]
+	if e == nil {
+		p.forget()
+		e = &peer{avoid: make(map[string]time.Time)}
+		p.peers[addr.DaemonID] = e
+	}
+	switch {
+	case e.link != nil && !ended(e.link):
+		return e.link, nil, nil
+	case e.dialing != nil:
+	case e.err != nil && time.Since(e.failed) < p.opts.Retry:
+		return nil, nil, e.err
+	default:
+		e.dialing = make(chan struct{})
+		p.tasks.Go(func() { p.dial(e, addr) })
+	}
+	return nil, e.dialing, nil
+}
+
+// forget drops the peers that were not reached for some time: a daemon that was started anew is another peer. mu is held.
+func (p *Peers) forget() {
+	for id, e := range p.peers {
+		if e.link == nil && e.dialing == nil && time.Since(e.failed) > p.opts.Backoff {
+			delete(p.peers, id)
+		}
+	}
+}
+
+// dial makes one attempt to connect to e, with one transport after the other.
+func (p *Peers) dial(e *peer, addr PeerAddr) {
+	l, err := p.connect(e, addr)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	close(e.dialing)
+	e.dialing, e.link, e.err, e.failed = nil, l, err, time.Now()
+	if l != nil {
+		p.metrics.Peers(l.transport).Inc()
+		p.tasks.Go(func() { p.watch(e, l) })
+	}
+}
+
+func (p *Peers) connect(e *peer, addr PeerAddr) (*link, error) {
+	if addr.DaemonID == p.opts.DaemonID {
+		return p.try(p.opts.Local, addr)
+	}
+	var errs []error
+	for _, t := range p.order(e) {
+		l, err := p.try(t, addr)
+		p.note(e, t, err)
+		if err == nil {
+			return l, nil
+		}
+		p.log.Warn("a transport does not reach a peer; its blocks go another way",
+			"transport", t.Name(), "peer", hex.EncodeToString(addr.DaemonID[:4]), "hosts", addr.Hosts, "port", addr.Port, "err", err)
+		errs = append(errs, err)
+	}
+	err := errors.Join(errs...)
+	reason := ReasonPeerUnreachable
+	var be *BlockError
+	if errors.As(err, &be) {
+		reason = be.Reason
+	}
+	return nil, Errorf(reason, "no connection to the peer's daemon at %v port %d: %v", addr.Hosts, addr.Port, err)
+}
+
+func (p *Peers) try(t Transport, addr PeerAddr) (*link, error) {
+	ctx, cancel := context.WithTimeout(p.ctx, p.opts.ConnectTimeout)
+	defer cancel()
+	c, err := t.Dial(ctx, addr)
+	result := metrics.OK
+	if err != nil {
+		result = metrics.Failed
+	}
+	p.metrics.PeerDials(t.Name(), result).Inc()
+	if err != nil {
+		return nil, err
+	}
+	return &link{Conn: c, transport: t.Name()}, nil
+}
+
+// order is the transports to try: those that failed lately come last.
+func (p *Peers) order(e *peer) []Transport {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var good, bad []Transport
+	for _, t := range p.opts.Transports {
+		if until, ok := e.avoid[t.Name()]; ok && time.Now().Before(until) {
+			bad = append(bad, t)
+		} else {
+			good = append(good, t)
+		}
+	}
+	return append(good, bad...)
+}
+
+// note remembers how a transport did at e.
+func (p *Peers) note(e *peer, t Transport, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err == nil {
+		delete(e.avoid, t.Name())
+	} else {
+		e.avoid[t.Name()] = time.Now().Add(p.opts.Backoff)
+	}
+}
+
+// watch closes a connection that broke, or any at the end, and forgets it.
+func (p *Peers) watch(e *peer, l *link) {
+	select {
+	case <-l.Closed():
+		p.metrics.PeerLosses(l.transport).Inc()
+	case <-p.ctx.Done():
+	}
+	p.mu.Lock()
+	if e.link == l {
+		e.link = nil
+	}
+	e.avoid[l.transport] = time.Now().Add(p.opts.Backoff)
+	p.mu.Unlock()
+	_ = l.Close()
+	p.metrics.Peers(l.transport).Dec()
+}
+
+// Close ends all connections, so that every operation on them is done when it returns.
+func (p *Peers) Close() {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.cancel()
+	p.tasks.Wait()
+}
+
+func ended(c Conn) bool {
+	select {
+	case <-c.Closed():
+		return true
+	default:
+		return false
+	}
+}
