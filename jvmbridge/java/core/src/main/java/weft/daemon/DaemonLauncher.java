@@ -20,9 +20,10 @@ public final class DaemonLauncher implements Launcher {
   /** Starts in a row that came to nothing before it is given up. */
   private static final int MAX_STARTS = 5;
 
-  /** Exit status of a daemon that found another one in its directory. */
+  /** Exit code of a daemon that found another one in its directory. */
   private static final int ALREADY_RUNNING = 3;
 
+  private static final long AGAIN_NANOS = TimeUnit.SECONDS.toNanos(2);
   private static final long FORGIVE_NANOS = TimeUnit.MINUTES.toNanos(10);
 
   private final Settings settings;
@@ -55,7 +56,10 @@ public final class DaemonLauncher implements Launcher {
       // Another executor's daemon has the directory, or ours has left after its last session.
     }
     long now = System.nanoTime();
-    starts = now - lastStart > FORGIVE_NANOS ? 1 : starts + 1;
+    if (starts > 0 && now - lastStart < AGAIN_NANOS) {
+      return; // the other one is just coming up
+    }
+    starts = starts > 0 && now - lastStart > FORGIVE_NANOS ? 1 : starts + 1;
     lastStart = now;
     if (starts > MAX_STARTS) {
       throw new IOException(

@@ -3,6 +3,7 @@ package weft.peers;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
@@ -18,7 +19,7 @@ public final class PeerCache {
   private final Map<String, Entry> entries = new ConcurrentHashMap<>();
 
   /**
-   * @param ask asks the directory without waiting; null: no daemon
+   * @param ask asks the directory without waiting, and answers in bounded time; null: no daemon
    * @param retryMs how long an executor without one is left alone
    * @param clock nanoseconds
    */
@@ -41,6 +42,15 @@ public final class PeerCache {
       ask(executor, mine);
     }
     return there.answer;
+  }
+
+  /** As find; waits for the directory's answer. */
+  public Endpoint await(String executor) throws InterruptedException {
+    try {
+      return find(executor).get();
+    } catch (ExecutionException e) {
+      return null; // never: answers that fail are null
+    }
   }
 
   private void ask(String executor, Entry entry) {

@@ -11,7 +11,7 @@ import scala.reflect.ClassTag$;
 import weft.peers.Endpoint;
 
 /** The directory as an executor sees it. Every call waits for the driver: never from an event loop. */
-final class DirectoryClient {
+final class DirectoryClient implements Directory {
   private final RpcEndpointRef driver;
   private final String executor;
   private final RpcTimeout timeout;
@@ -25,21 +25,23 @@ final class DirectoryClient {
             FiniteDuration.apply(timeoutMs, TimeUnit.MILLISECONDS), "spark.weft.connect.timeout");
   }
 
-  /** Says that this executor is about to open its session, and learns the application's token. */
-  byte[] join() {
+  @Override
+  public byte[] join() {
     return (byte[]) ask(DirectoryMessages.join(executor));
   }
 
-  void announce(Endpoint endpoint) {
+  @Override
+  public void announce(Endpoint endpoint) {
     ask(DirectoryMessages.announce(executor, endpoint));
   }
 
-  void withdraw() {
+  @Override
+  public void withdraw() {
     ask(DirectoryMessages.withdraw(executor));
   }
 
-  /** The daemon of another executor, or null. */
-  Endpoint lookup(String other) {
+  @Override
+  public Endpoint lookup(String other) {
     return DirectoryMessages.found((Object[]) ask(DirectoryMessages.lookup(other)));
   }
 

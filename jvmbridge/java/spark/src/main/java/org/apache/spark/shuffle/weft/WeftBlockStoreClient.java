@@ -16,9 +16,11 @@ import org.apache.spark.network.shuffle.checksum.Cause;
 /** Stands before the client of the external shuffle service: fetches by weft, everything else is the stock client's. */
 final class WeftBlockStoreClient extends BlockStoreClient {
   private final BlockStoreClient stock;
+  private final Fetcher fetcher;
 
-  WeftBlockStoreClient(BlockStoreClient stock) {
+  WeftBlockStoreClient(BlockStoreClient stock, Fetcher fetcher) {
     this.stock = stock;
+    this.fetcher = fetcher;
   }
 
   @Override
@@ -29,7 +31,8 @@ final class WeftBlockStoreClient extends BlockStoreClient {
       String[] blockIds,
       BlockFetchingListener listener,
       DownloadFileManager downloads) {
-    stock.fetchBlocks(host, port, execId, blockIds, listener, downloads);
+    fetcher.fetch(
+        new StockFetch(stock, host, port, execId, listener, downloads, fetcher.traffic()), blockIds);
   }
 
   @Override

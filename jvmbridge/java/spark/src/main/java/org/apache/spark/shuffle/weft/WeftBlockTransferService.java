@@ -22,9 +22,17 @@ import scala.runtime.BoxedUnit;
 /** Stands before Spark's block transfer service: fetches by weft, everything else is the stock service's. */
 final class WeftBlockTransferService extends BlockTransferService {
   private final BlockTransferService stock;
+  private final WeftRuntime runtime;
+  private final Fetcher fetcher;
 
-  WeftBlockTransferService(BlockTransferService stock) {
+  WeftBlockTransferService(BlockTransferService stock, WeftRuntime runtime) {
     this.stock = stock;
+    this.runtime = runtime;
+    this.fetcher = runtime.fetcher();
+  }
+
+  WeftRuntime runtime() {
+    return runtime;
   }
 
   @Override
@@ -35,13 +43,14 @@ final class WeftBlockTransferService extends BlockTransferService {
       String[] blockIds,
       BlockFetchingListener listener,
       DownloadFileManager downloads) {
-    stock.fetchBlocks(host, port, execId, blockIds, listener, downloads);
+    fetcher.fetch(
+        new StockFetch(stock, host, port, execId, listener, downloads, fetcher.traffic()), blockIds);
   }
 
   @Override
   public ManagedBuffer fetchBlockSync(
       String host, int port, String execId, String blockId, DownloadFileManager downloads) {
-    return stock.fetchBlockSync(host, port, execId, blockId, downloads);
+    return new SyncFetch(fetcher, stock, host, port, execId).run(blockId, downloads);
   }
 
   @Override

@@ -29,7 +29,7 @@ public class WeftPlugin implements SparkPlugin {
     return new DriverPlugin() {
       @Override
       public Map<String, String> init(SparkContext context, PluginContext pluginContext) {
-        WeftRuntime.install(SparkEnv.get());
+        Installer.install(SparkEnv.get());
         return Collections.emptyMap();
       }
     };
@@ -40,7 +40,7 @@ public class WeftPlugin implements SparkPlugin {
     return new ExecutorPlugin() {
       @Override
       public void init(PluginContext pluginContext, Map<String, String> extraConf) {
-        WeftRuntime.install(SparkEnv.get());
+        Installer.install(SparkEnv.get());
       }
     };
   }

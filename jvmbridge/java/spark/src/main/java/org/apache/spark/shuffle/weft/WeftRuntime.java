@@ -1,51 +1,202 @@
 package org.apache.spark.shuffle.weft;
 
-import java.lang.reflect.Field;
+import com.google.protobuf.ByteString;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.apache.spark.SparkConf;
 import org.apache.spark.SparkEnv;
-import org.apache.spark.network.BlockTransferService;
-import org.apache.spark.network.shuffle.BlockStoreClient;
-import org.apache.spark.storage.BlockManager;
+import org.apache.spark.shuffle.IndexShuffleBlockResolver;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import scala.Option;
+import weft.bridge.Bridge;
+import weft.bridge.Launcher;
+import weft.bridge.SessionListener;
+import weft.conf.Settings;
+import weft.daemon.DaemonLauncher;
 import weft.peers.Endpoint;
+import weft.peers.PeerCache;
+import weft.proto.BlockProto.Reason;
+import weft.proto.BridgeProto.Hello;
 
-final class WeftRuntime {
+/** Everything of weft in one JVM of one application, put together. */
+final class WeftRuntime implements SessionListener {
   private static final Logger LOG = LoggerFactory.getLogger(WeftRuntime.class);
+  /** The driver holds a question until the executor asked for has opened its session, or failed to. */
+  private static final long DIRECTORY_EXTRA_MS = 5000;
 
-  static void install(SparkEnv env) {
-    try {
-      BlockManager bm = env.blockManager();
-      if (bm.blockTransferService() instanceof WeftBlockTransferService) return;
-      if (env.executorId().equals("driver")) {
-        DirectoryEndpoint d = new DirectoryEndpoint(env.rpcEnv(), () -> CompletableFuture.supplyAsync(() -> new Endpoint(new String[]{"driverhost"}, 1, new byte[16])));
-        env.rpcEnv().setupEndpoint(DirectoryEndpoint.NAME, d);
-      } else {
-        long t = System.nanoTime();
-        DirectoryClient c = new DirectoryClient(env.conf(), env.rpcEnv(), env.executorId(), 10000);
-        byte[] token = c.join();
-        LOG.warn("TRY token {} in {} us", token.length, (System.nanoTime() - t) / 1000);
-        c.announce(new Endpoint(new String[]{"host-" + env.executorId()}, 7, new byte[16]));
-        LOG.warn("TRY driver {} self {} none {}", c.lookup("driver"), c.lookup(env.executorId()), c.lookup("77"));
-      }
-      BlockTransferService stock = bm.blockTransferService();
-      BlockStoreClient store = bm.blockStoreClient();
-      WeftBlockTransferService ours = new WeftBlockTransferService(stock);
-      set(bm, "blockTransferService", ours);
-      set(bm, "blockStoreClient", store == stock ? ours : new WeftBlockStoreClient(store));
-      LOG.warn("TRY installed {}", env.executorId());
-    } catch (Throwable e) {
-      LOG.error("TRY failed", e);
+  private final SparkEnv env;
+  private final Settings settings;
+  private final Workers workers = new Workers();
+  private final AtomicBoolean stopped = new AtomicBoolean();
+  private final Fetcher fetcher;
+  private final Bridge bridge; // null: weft takes no part
+  private final Directory directory; // null likewise
+
+  /**
+   * @param off why weft takes no part, or null
+   */
+  WeftRuntime(SparkEnv env, Settings settings, Reason off) {
+    this.env = env;
+    this.settings = settings;
+    if (off != null) {
+      this.bridge = null;
+      this.directory = null;
+    } else {
+      this.bridge = newBridge();
+      this.directory = newDirectory();
+    }
+    Traffic traffic = new Traffic(off != null ? (r, blocks, bytes) -> {} : bridge::reportFallback);
+    this.fetcher =
+        new Fetcher(
+            new PeerCache(this::lookup, settings.peerRetryMs, System::nanoTime),
+            (request, sink) -> bridge.fetch(request, sink),
+            traffic,
+            workers,
+            SparkSettings.transportConf(env.conf()),
+            off);
+    if (bridge != null && !isDriver()) {
+      directory.join(); // before any of this executor's blocks can be asked for
+      bridge.open();
+    }
+    Runtime.getRuntime().addShutdownHook(new Thread(this::summarise, "weft-summary"));
+  }
+
+  Fetcher fetcher() {
+    return fetcher;
+  }
+
+  private boolean isDriver() {
+    return env.executorId().equals(DirectoryEndpoint.DRIVER);
+  }
+
+  private Bridge newBridge() {
+    Launcher launcher = settings.startsDaemon ? new DaemonLauncher(settings) : Launcher.NONE;
+    return new Bridge(
+        settings,
+        this::hello,
+        new LocalBlocks(env.blockManager()),
+        new ShuffleFiles(),
+        workers.upcalls,
+        launcher,
+        this);
+  }
+
+  private Directory newDirectory() {
+    long timeoutMs = settings.connectTimeoutMs + DIRECTORY_EXTRA_MS;
+    return isDriver()
+        ? new DriverDirectory(env.rpcEnv(), () -> bridge.open(), timeoutMs)
+        : new DirectoryClient(env.conf(), env.rpcEnv(), env.executorId(), timeoutMs);
+  }
+
+  private Hello hello() {
+    SparkConf conf = env.conf();
+    List<String> dirs = new ArrayList<>();
+    for (java.io.File dir : env.blockManager().diskBlockManager().localDirs()) {
+      dirs.add(dir.getAbsolutePath());
+    }
+    return Hello.newBuilder()
+        .setVersion(1)
+        .setAppId(conf.getAppId())
+        .setAppToken(ByteString.copyFrom(directory.join()))
+        .setExecutorId(env.executorId())
+        .addAllLocalDirs(dirs)
+        .setSoftwareVersion("weft-spark " + WeftRuntime.class.getPackage().getImplementationVersion())
+        .build();
+  }
+
+  private CompletableFuture<Endpoint> lookup(String executor) {
+    CompletableFuture<Endpoint> answer = new CompletableFuture<>();
+    workers.directory.execute(
+        () -> {
+          try {
+            answer.complete(directory.lookup(executor));
+          } catch (Exception e) {
+            LOG.debug("weft: no answer from the directory about executor {}", executor, e);
+            answer.complete(null);
+          }
+        });
+    return answer;
+  }
+
+  // ---- map outputs
+
+  void committed(int shuffle, long map, int partitions) {
+    if (bridge != null && !SparkSettings.reusesMapIds(env.conf())) {
+      bridge.registerMapOutput(shuffle, map, partitions);
     }
   }
 
-  static void stop(SparkEnv env) {
-    LOG.warn("TRY stop {}", env == null ? null : env.executorId());
+  void unregister(int shuffle) {
+    if (bridge != null) {
+      bridge.unregisterShuffle(shuffle);
+    }
   }
 
-  private static void set(BlockManager bm, String name, Object value) throws Exception {
-    Field f = BlockManager.class.getDeclaredField(name);
-    f.setAccessible(true);
-    f.set(bm, value);
+  private final class ShuffleFiles implements Bridge.Files {
+    @Override
+    public String data(int shuffle, long map) {
+      return resolver().getDataFile(shuffle, map).getAbsolutePath();
+    }
+
+    @Override
+    public String index(int shuffle, long map) {
+      return resolver().getIndexFile(shuffle, map, Option.empty()).getAbsolutePath();
+    }
+
+    private IndexShuffleBlockResolver resolver() {
+      return (IndexShuffleBlockResolver) env.shuffleManager().shuffleBlockResolver();
+    }
+  }
+
+  // ---- sessions
+
+  @Override
+  public void opened(List<String> addresses, int port, byte[] daemonId) {
+    String[] at =
+        addresses.isEmpty()
+            ? new String[] {env.blockManager().blockTransferService().hostName()}
+            : addresses.toArray(new String[0]);
+    Endpoint endpoint = new Endpoint(at, port, daemonId);
+    LOG.info("weft: executor {} has a session with its daemon, peers reach that at {}", env.executorId(), endpoint);
+    directory.announce(endpoint);
+  }
+
+  @Override
+  public void lost(String cause) {
+    LOG.warn("weft: the session with this node's daemon ended: {}. Blocks go by Spark's own transfer service until it is"
+        + " open again", cause);
+    directory.withdraw();
+  }
+
+  @Override
+  public void failed(String cause) {
+    LOG.warn("weft: no session with this node's daemon: {}. Blocks go by Spark's own transfer service; tried again in the"
+        + " background", cause);
+    directory.withdraw();
+  }
+
+  // ---- the end
+
+  private void summarise() {
+    if (stopped.compareAndSet(false, true)) {
+      LOG.info(
+          "weft: summary executor={} {} leases={} leaks={}",
+          env.executorId(),
+          fetcher.traffic().summary(),
+          bridge == null ? 0 : bridge.leasesOut(),
+          bridge == null ? 0 : bridge.leaks());
+    }
+  }
+
+  void stop() {
+    summarise();
+    if (bridge != null) {
+      bridge.close();
+    }
+    workers.stop();
   }
 }

@@ -1,0 +1,17 @@
+package org.apache.spark.shuffle.weft;
+
+import weft.peers.Endpoint;
+
+/** Who runs which daemon, as this JVM asks and tells it. Every call may wait for the driver, for a bounded time. */
+interface Directory {
+  /** The application's token. The first call says that this executor is about to open its session. */
+  byte[] join();
+
+  void announce(Endpoint endpoint);
+
+  /** This executor has no daemon any more. */
+  void withdraw();
+
+  /** Another executor's daemon; null where it has none. */
+  Endpoint lookup(String executor) throws Exception;
+}

@@ -1,0 +1,43 @@
+package org.apache.spark.shuffle.weft;
+
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
+import org.apache.spark.rpc.RpcEnv;
+import weft.peers.Endpoint;
+
+/** The directory as the driver sees it, which has it. */
+final class DriverDirectory implements Directory {
+  private final DirectoryEndpoint endpoint;
+  private final long timeoutMs;
+  private volatile Endpoint own;
+
+  /**
+   * @param open opens the driver's session where nobody has; done when the attempt is over
+   */
+  DriverDirectory(RpcEnv rpcEnv, Supplier<CompletableFuture<?>> open, long timeoutMs) {
+    this.timeoutMs = timeoutMs;
+    this.endpoint = new DirectoryEndpoint(rpcEnv, () -> open.get().thenApply(done -> own));
+    rpcEnv.setupEndpoint(DirectoryEndpoint.NAME, endpoint);
+  }
+
+  @Override
+  public byte[] join() {
+    return endpoint.token();
+  }
+
+  @Override
+  public void announce(Endpoint mine) {
+    own = mine;
+  }
+
+  @Override
+  public void withdraw() {
+    own = null;
+  }
+
+  @Override
+  public Endpoint lookup(String executor) throws Exception {
+    return endpoint.lookup(executor).get(timeoutMs, TimeUnit.MILLISECONDS);
+  }
+}

@@ -1,0 +1,157 @@
+package org.apache.spark.shuffle.weft;
+
+import java.util.concurrent.CompletableFuture;
+import java.util.function.BiFunction;
+import org.apache.spark.network.buffer.ManagedBuffer;
+import org.apache.spark.network.util.TransportConf;
+import weft.bridge.BlockNames;
+import weft.bridge.FetchRequest;
+import weft.bridge.FetchSink;
+import weft.peers.Endpoint;
+import weft.peers.PeerCache;
+import weft.proto.BlockProto.Reason;
+
+/**
+ * Decides for each fetch: by weft, and what that does not deliver by Spark's own client. Thread-safe; never waits, but in
+ * {@link #fetchSync}.
+ */
+final class Fetcher {
+  private final PeerCache peers;
+  private final BiFunction<FetchRequest, FetchSink, Runnable> bridge;
+  private final Traffic traffic;
+  private final Workers workers;
+  private final TransportConf transportConf;
+  private final Reason off;
+
+  /**
+   * @param bridge begins a fetch and gives what cancels it
+   * @param off why weft takes no part, or null
+   */
+  Fetcher(
+      PeerCache peers,
+      BiFunction<FetchRequest, FetchSink, Runnable> bridge,
+      Traffic traffic,
+      Workers workers,
+      TransportConf transportConf,
+      Reason off) {
+    this.peers = peers;
+    this.bridge = bridge;
+    this.traffic = traffic;
+    this.workers = workers;
+    this.transportConf = transportConf;
+    this.off = off;
+  }
+
+  Traffic traffic() {
+    return traffic;
+  }
+
+  /** As BlockStoreClient.fetchBlocks. */
+  void fetch(StockFetch fetch, String[] names) {
+    if (isMerged(names[0])) {
+      fetch.run(names, null); // pushed and merged blocks are the shuffle service's alone
+      return;
+    }
+    if (off != null) {
+      traffic.fallback(off, names.length, fetch.executor, "see the log above");
+      fetch.run(names, off);
+      return;
+    }
+    CompletableFuture<Endpoint> peer = peers.find(fetch.executor);
+    if (!peer.isDone()) {
+      peer.thenAccept(
+          found -> {
+            if (found == null) {
+              workers.stock.execute(() -> withoutWeft(fetch, names));
+            } else {
+              byWeft(fetch, names, found);
+            }
+          });
+    } else if (peer.join() == null) {
+      withoutWeft(fetch, names);
+    } else {
+      byWeft(fetch, names, peer.join());
+    }
+  }
+
+  private void withoutWeft(StockFetch fetch, String[] names) {
+    traffic.fallback(
+        Reason.REASON_PEER_UNKNOWN, names.length, fetch.executor, "no usable daemon is known for it");
+    fetch.run(names, Reason.REASON_PEER_UNKNOWN);
+  }
+
+  private void byWeft(StockFetch fetch, String[] names, Endpoint peer) {
+    BlockNames blocks = new BlockNames(names);
+    boolean toFiles = fetch.downloads != null;
+    FetchSink sink =
+        toFiles
+            ? new FileSink(this, fetch, names, workers.downloads, transportConf)
+            : new MemorySink(this, fetch, names);
+    bridge.apply(new FetchRequest(peer, fetch.executor, blocks, toFiles), sink);
+  }
+
+  /** Leaves blocks to Spark's own client, from any thread. */
+  void fallBack(StockFetch fetch, String[] names, Reason reason, String detail) {
+    noteFailure(fetch.executor, reason);
+    traffic.fallback(reason, names.length, fetch.executor, detail);
+    workers.stock.execute(() -> fetch.run(names, reason));
+  }
+
+  /**
+   * One block into a private heap array, as BlockTransferService.fetchBlockSync; null: weft cannot, {@code failed} has been
+   * told why. Waits.
+   */
+  ManagedBuffer fetchSync(String executor, String name, SyncFailure failed)
+      throws InterruptedException {
+    if (off != null) {
+      failed.tell(off, "see the log above");
+      return null;
+    }
+    Endpoint peer = peers.await(executor);
+    if (peer == null) {
+      failed.tell(Reason.REASON_PEER_UNKNOWN, "no usable daemon is known for it");
+      return null;
+    }
+    HeapSink sink = new HeapSink();
+    Runnable cancel =
+        bridge.apply(
+            new FetchRequest(peer, executor, new BlockNames(new String[] {name}), true), sink);
+    try {
+      return sink.await(
+          (reason, detail) -> {
+            noteFailure(executor, reason);
+            failed.tell(reason, detail);
+          });
+    } finally {
+      if (sink.close()) {
+        cancel.run();
+      }
+    }
+  }
+
+  /** Told why a block did not come. */
+  interface SyncFailure {
+    void tell(Reason reason, String detail);
+  }
+
+  private void noteFailure(String executor, Reason reason) {
+    switch (reason) {
+      case REASON_PEER_UNREACHABLE:
+      case REASON_PEER_REFUSED:
+      case REASON_OWNER_GONE:
+        peers.avoid(executor);
+        break;
+      case REASON_DAEMON_GONE:
+      case REASON_NO_SPACE:
+      case REASON_TOO_LARGE:
+      case REASON_CANCELLED:
+        break; // not the peer's fault
+      default:
+        peers.forget(executor);
+    }
+  }
+
+  private static boolean isMerged(String name) {
+    return name.startsWith("shuffleChunk_") || name.startsWith("shuffleMerged_");
+  }
+}

@@ -1,0 +1,71 @@
+package org.apache.spark.shuffle.weft;
+
+import java.lang.reflect.Field;
+import org.apache.spark.SparkEnv;
+import org.apache.spark.network.BlockTransferService;
+import org.apache.spark.network.shuffle.BlockStoreClient;
+import org.apache.spark.storage.BlockManager;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import weft.conf.Settings;
+import weft.proto.BlockProto.Reason;
+
+/**
+ * Puts weft between Spark and its block transfer service, once per SparkEnv. Whatever goes wrong leaves Spark as it was. Comes
+ * after BlockManager.initialize on executors, which casts the client of the external shuffle service to its own class.
+ */
+final class Installer {
+  private static final Logger LOG = LoggerFactory.getLogger(Installer.class);
+
+  private Installer() {}
+
+  static void install(SparkEnv env) {
+    try {
+      if (env == null || SparkSettings.isLocal(env.conf()) || of(env) != null) {
+        return;
+      }
+      Settings settings = Settings.of(SparkSettings.all(env.conf()), System.getenv());
+      if (!settings.enabled) {
+        LOG.info("weft: spark.weft.enabled=false, blocks go by Spark's own transfer service");
+        return;
+      }
+      Reason off = null;
+      if (SparkSettings.isEncrypted(env.conf())) {
+        off = Reason.REASON_ENCRYPTED;
+        LOG.warn("weft: {} Blocks go by Spark's own transfer service", Advice.on(off));
+      }
+      swap(env.blockManager(), new WeftRuntime(env, settings, off));
+    } catch (Throwable e) { // also a class that this Spark lacks
+      LOG.error("weft: could not start, blocks go by Spark's own transfer service: {}", e.getMessage(), e);
+    }
+  }
+
+  /** What was installed, or null. */
+  static WeftRuntime of(SparkEnv env) {
+    if (env == null || env.blockManager() == null) {
+      return null;
+    }
+    BlockTransferService service = env.blockManager().blockTransferService();
+    return service instanceof WeftBlockTransferService
+        ? ((WeftBlockTransferService) service).runtime()
+        : null;
+  }
+
+  private static void swap(BlockManager blockManager, WeftRuntime runtime)
+      throws ReflectiveOperationException {
+    BlockTransferService stock = blockManager.blockTransferService();
+    BlockStoreClient store = blockManager.blockStoreClient();
+    Field serviceField = field("blockTransferService");
+    Field storeField = field("blockStoreClient");
+    WeftBlockTransferService service = new WeftBlockTransferService(stock, runtime);
+    storeField.set(
+        blockManager, store == stock ? service : new WeftBlockStoreClient(store, runtime.fetcher()));
+    serviceField.set(blockManager, service);
+  }
+
+  private static Field field(String name) throws ReflectiveOperationException {
+    Field field = BlockManager.class.getDeclaredField(name);
+    field.setAccessible(true);
+    return field;
+  }
+}

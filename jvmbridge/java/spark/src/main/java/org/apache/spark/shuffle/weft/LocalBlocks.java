@@ -1,0 +1,128 @@
+package org.apache.spark.shuffle.weft;
+
+import io.netty.buffer.ByteBuf;
+import io.netty.channel.FileRegion;
+import io.netty.util.ReferenceCountUtil;
+import java.io.EOFException;
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.WritableByteChannel;
+import java.nio.file.NoSuchFileException;
+import org.apache.spark.network.buffer.FileSegmentManagedBuffer;
+import org.apache.spark.network.buffer.ManagedBuffer;
+import org.apache.spark.storage.BlockId;
+import org.apache.spark.storage.BlockManager;
+import org.apache.spark.storage.BlockNotFoundException;
+import weft.bridge.BlockSource;
+
+/**
+ * This executor's blocks for the daemon, read from the BlockManager at the moment they are asked for: BigDL rewrites its blocks
+ * in place under the same name.
+ */
+final class LocalBlocks implements BlockSource {
+  private final BlockManager blockManager;
+
+  LocalBlocks(BlockManager blockManager) {
+    this.blockManager = blockManager;
+  }
+
+  @Override
+  public Block open(String name) throws IOException {
+    ManagedBuffer buffer;
+    try {
+      buffer = blockManager.getLocalBlockData(BlockId.apply(name));
+    } catch (Exception e) { // Scala declares none
+      if (e instanceof BlockNotFoundException
+          || e instanceof NoSuchFileException
+          || e instanceof FileNotFoundException
+          || e.getClass().getSimpleName().equals("UnrecognizedBlockId")) {
+        throw new NotFound(String.valueOf(e.getMessage()), e);
+      }
+      throw e;
+    }
+    return new OpenBlock(buffer);
+  }
+
+  private static final class OpenBlock implements Block {
+    private final ManagedBuffer buffer;
+
+    OpenBlock(ManagedBuffer buffer) {
+      this.buffer = buffer;
+    }
+
+    @Override
+    public long length() {
+      return buffer.size();
+    }
+
+    @Override
+    public FileRange file() {
+      if (!(buffer instanceof FileSegmentManagedBuffer)) {
+        return null; // also a block on disk: it may be encrypted there
+      }
+      FileSegmentManagedBuffer file = (FileSegmentManagedBuffer) buffer;
+      return new FileRange(file.getFile().getAbsolutePath(), file.getOffset(), file.getLength());
+    }
+
+    @Override
+    public void copyTo(ByteBuffer to) throws IOException {
+      Object netty = buffer.convertToNetty(); // as Spark's own server sends it, so chunk by chunk
+      try {
+        if (netty instanceof ByteBuf) {
+          ByteBuf bytes = (ByteBuf) netty;
+          if (bytes.readableBytes() > to.remaining()) {
+            throw new IOException("the block has grown");
+          }
+          for (ByteBuffer part : bytes.nioBuffers()) {
+            to.put(part);
+          }
+        } else {
+          copy((FileRegion) netty, new Into(to));
+        }
+      } finally {
+        ReferenceCountUtil.release(netty);
+      }
+    }
+
+    private static void copy(FileRegion region, WritableByteChannel to) throws IOException {
+      while (region.transferred() < region.count()) {
+        if (region.transferTo(to, region.transferred()) <= 0) {
+          throw new EOFException("the block has shrunk");
+        }
+      }
+    }
+
+    @Override
+    public void close() {
+      buffer.release();
+    }
+  }
+
+  /** A channel that writes into memory. */
+  private static final class Into implements WritableByteChannel {
+    private final ByteBuffer to;
+
+    Into(ByteBuffer to) {
+      this.to = to;
+    }
+
+    @Override
+    public int write(ByteBuffer from) throws IOException {
+      int n = from.remaining();
+      if (n > to.remaining()) {
+        throw new IOException("the block has grown");
+      }
+      to.put(from);
+      return n;
+    }
+
+    @Override
+    public boolean isOpen() {
+      return true;
+    }
+
+    @Override
+    public void close() {}
+  }
+}

@@ -1,0 +1,78 @@
+package org.apache.spark.shuffle.weft;
+
+import java.util.EnumMap;
+import java.util.Locale;
+import java.util.Map;
+import java.util.StringJoiner;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.LongAdder;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import weft.proto.BlockProto.Reason;
+
+/** Which way this JVM's remote blocks came, and why not by weft. Thread-safe. */
+final class Traffic {
+  private static final Logger LOG = LoggerFactory.getLogger(Traffic.class);
+
+  /** Passes fallbacks on to the daemon's counters. */
+  interface Reporter {
+    void report(Reason reason, long blocks, long bytes);
+  }
+
+  private final Reporter reporter;
+  private final LongAdder weftBlocks = new LongAdder();
+  private final LongAdder weftBytes = new LongAdder();
+  private final LongAdder nettyBlocks = new LongAdder();
+  private final LongAdder nettyBytes = new LongAdder();
+  private final Map<Reason, LongAdder> fallbacks = new ConcurrentHashMap<>();
+
+  Traffic(Reporter reporter) {
+    this.reporter = reporter;
+  }
+
+  void byWeft(long bytes) {
+    weftBlocks.increment();
+    weftBytes.add(bytes);
+  }
+
+  /** A block came by Spark's own client; reason is null where weft had no part in it. */
+  void byNetty(Reason reason, long bytes) {
+    nettyBlocks.increment();
+    nettyBytes.add(bytes);
+    if (reason != null) {
+      reporter.report(reason, 0, bytes);
+    }
+  }
+
+  /** Blocks are left to Spark's own client. The first time for each reason it is logged. */
+  void fallback(Reason reason, int blocks, String peer, String detail) {
+    LongAdder count = new LongAdder();
+    LongAdder before = fallbacks.putIfAbsent(reason, count);
+    (before != null ? before : count).add(blocks);
+    reporter.report(reason, blocks, 0);
+    if (before == null) {
+      LOG.warn(
+          "weft: {} block(s) of executor {} go by Spark's own transfer service: {} ({}). {} Further ones are only counted.",
+          blocks,
+          peer,
+          word(reason),
+          detail,
+          Advice.on(reason));
+    }
+  }
+
+  static String word(Reason reason) {
+    return reason.name().substring("REASON_".length()).toLowerCase(Locale.ROOT);
+  }
+
+  /** weft_blocks=... weft_bytes=... netty_blocks=... netty_bytes=... fallbacks={reason=n,...} */
+  String summary() {
+    StringJoiner reasons = new StringJoiner(",", "{", "}");
+    Map<Reason, LongAdder> sorted = new EnumMap<>(Reason.class);
+    sorted.putAll(fallbacks);
+    sorted.forEach((reason, count) -> reasons.add(word(reason) + "=" + count.sum()));
+    return String.format(
+        "weft_blocks=%d weft_bytes=%d netty_blocks=%d netty_bytes=%d fallbacks=%s",
+        weftBlocks.sum(), weftBytes.sum(), nettyBlocks.sum(), nettyBytes.sum(), reasons);
+  }
+}
