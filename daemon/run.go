@@ -10,6 +10,9 @@ import (
 
 	"weft/internal/metrics"
 	"weft/internal/options"
+	"weft/jvmbridge"
+	"weft/shuffle"
+	"weft/shuffle/mempool"
 )
 
 // closePatience is how long open answers of the HTTP servers may hold up the end.
@@ -27,7 +30,7 @@ type Info struct {
 // weft.daemon.grace, after no session was open for that long; ErrAlreadyRunning, if another daemon serves the directory. What it started
 // and opened is gone when it returns.
 func Run(ctx context.Context, opts options.Options, log *slog.Logger, ready func(Info)) error {
-	d := &daemon{opts: opts, log: log, metrics: metrics.NewSet(), started: time.Now()}
+	d := &daemon{opts: opts, log: log, metrics: metrics.NewSet(), started: time.Now(), broken: make(chan error, 1)}
 	if err := d.start(ctx); err != nil {
 		return errors.Join(err, d.close())
 	}
@@ -51,9 +54,15 @@ type daemon struct {
 	started time.Time
 	info    Info
 	idle    *idle
-	broken  chan error // a part ended by itself
 
-	closers []closer // in the order of opening
+	budget   *mempool.Budget
+	registry *shuffle.Registry
+	peers    *shuffle.Peers
+	fetcher  *shuffle.Fetcher
+	bridge   *jvmbridge.Server
+
+	broken  chan error // a part ended by itself
+	closers []closer   // in the order of opening
 }
 
 type closer struct {
@@ -63,6 +72,25 @@ type closer struct {
 
 func (d *daemon) opened(name string, close func(context.Context) error) {
 	d.closers = append(d.closers, closer{name, close})
+}
+
+// serve runs a server until its close. One that ends by itself ends the daemon.
+func (d *daemon) serve(name string, run, stop func() error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := run(); err != nil {
+			select {
+			case d.broken <- fmt.Errorf("%s: %w", name, err):
+			default: // another part broke first
+			}
+		}
+	}()
+	d.opened(name, func(context.Context) error {
+		err := stop()
+		<-done
+		return err
+	})
 }
 
 // close closes the parts, those that were opened last first.

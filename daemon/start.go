@@ -33,9 +33,11 @@ func (d *daemon) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.opened("peer listener", func(context.Context) error { return peers.Close() })
 	d.info.PeerPort = uint16(peers.Addr().(*net.TCPAddr).Port)
 	d.info.BridgeSocket = filepath.Join(dir.path, BridgeSocket)
+	if err := d.startParts(dir, peers); err != nil {
+		return err
+	}
 	return d.startAdmin(ctx, dir)
 }
 

@@ -3,9 +3,12 @@ package daemon
 import (
 	"encoding/hex"
 	"os"
+	"time"
 
+	"weft/internal/metrics"
 	"weft/internal/status"
 	"weft/internal/version"
+	"weft/jvmbridge"
 )
 
 // status is the answer to GET /status.
@@ -25,6 +28,33 @@ func (d *daemon) status() (*status.Status, error) {
 	for _, a := range d.info.Announced {
 		s.Announced = append(s.Announced, a.String())
 	}
-	s.Memory.MaxBytes = d.opts.MemoryMax
+	usage := d.budget.Usage()
+	s.Memory = status.Memory{
+		MaxBytes:     d.opts.MemoryMax,
+		ReceiveBytes: usage[metrics.Receive].Allocated,
+		UpcallBytes:  usage[metrics.Upcall].Allocated,
+	}
+	mapOutputs := map[[2]string]int{}
+	for _, e := range d.registry.Status() {
+		mapOutputs[[2]string{e.App, e.Executor}] = e.MapOutputs
+	}
+	for _, e := range d.bridge.Sessions() {
+		s.Sessions = append(s.Sessions, sessionStatus(&e, mapOutputs[[2]string{e.App, e.Executor}]))
+	}
 	return s, counters(s, d.metrics.Registry)
+}
+
+func sessionStatus(e *jvmbridge.SessionStatus, mapOutputs int) status.Session {
+	return status.Session{
+		ID: e.ID, App: e.App, Executor: e.Executor, UID: e.UID, PID: e.PID, Version: e.Version,
+		AgeSeconds: int64(time.Since(e.Began).Seconds()),
+		MapOutputs: mapOutputs,
+		Fetches:    e.Fetches,
+		Receive:    arenaStatus(e.Receive),
+		Upcall:     arenaStatus(e.Upcall),
+	}
+}
+
+func arenaStatus(a jvmbridge.ArenaStatus) status.Arena {
+	return status.Arena{MaxBytes: a.Max, AllocatedBytes: a.Allocated, LeasedBytes: a.Leased, Leases: int(a.Leases)}
 }

@@ -5,7 +5,7 @@ package arch
 var allowed = map[string][]string{
 	"weft/cmd/weft": {"weft/daemon", "weft/bench/...", "weft/internal/..."}, // names of commands and flags only
 	"weft/daemon": {
-		"weft/jvmbridge/...", "weft/shuffle", "weft/shuffle/...",
+		"weft/jvmbridge", "weft/jvmbridge/...", "weft/shuffle", "weft/shuffle/...",
 		"weft/internal/options", "weft/internal/metrics", "weft/internal/status", "weft/internal/version",
 	},
 	"weft/bench/...": {"weft/bench/..."}, // it measures the built program from outside

@@ -1,0 +1,80 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"net"
+
+	"weft/internal/version"
+	"weft/jvmbridge"
+	"weft/shuffle"
+	"weft/shuffle/mem"
+	"weft/shuffle/mempool"
+)
+
+// startParts composes what moves blocks. The order is that of use, so that closing backwards is safe: first the executors go, which
+// cancels their fetches; then the connections to peers, after which nothing writes to leased memory any more; then those of peers.
+func (d *daemon) startParts(dir *socketDir, peers *net.TCPListener) error {
+	d.budget = mempool.NewBudget(d.opts.MemoryMax)
+	d.opened("memory", d.checkMemory)
+	d.registry = shuffle.NewRegistry(shuffle.RegistryOptions{
+		FilesMax:      d.opts.FilesMax,
+		SkipChecksums: !d.opts.Checksum,
+	}, d.metrics, d.log)
+	service := shuffle.NewService(d.registry)
+
+	d.opened("peer listener", func(context.Context) error { return peers.Close() })
+
+	d.peers = shuffle.NewPeers(shuffle.PeersOptions{
+		DaemonID:       d.info.DaemonID,
+		Local:          mem.New(service, d.metrics),
+		Transports:     nil,
+		ConnectTimeout: d.opts.PeerConnectTimeout,
+	}, d.metrics, d.log)
+	d.opened("connections to peers", func(context.Context) error { d.peers.Close(); return nil })
+
+	d.fetcher = shuffle.NewFetcher(d.peers, shuffle.FetchOptions{
+		EagerBlock: int(d.opts.FetchEagerBlock),
+		EagerMax:   int(d.opts.FetchEagerMax),
+		Piece:      int(d.opts.FetchPiece),
+		Window:     d.opts.FetchWindow,
+		MemoryWait: d.opts.MemoryWait,
+		Checksum:   d.opts.Checksum,
+	}, d.metrics, d.log)
+	return d.startBridge(dir)
+}
+
+// startBridge opens the socket for executors.
+func (d *daemon) startBridge(dir *socketDir) error {
+	announced := make([]string, len(d.info.Announced))
+	for i, a := range d.info.Announced {
+		announced[i] = a.String()
+	}
+	d.bridge = jvmbridge.NewServer(jvmbridge.Options{
+		DaemonID:        d.info.DaemonID,
+		PeerAddresses:   announced,
+		PeerPort:        d.info.PeerPort,
+		SoftwareVersion: version.String(),
+		SessionBytes:    d.opts.MemorySession,
+		UpcallBytes:     d.opts.MemoryUpcall,
+		RegionBytes:     d.opts.MemoryRegion,
+		MemoryWait:      d.opts.MemoryWait,
+		OnSessions:      d.idle.sessions,
+	}, d.registry, d.fetcher, d.budget, d.metrics, d.log)
+	l, err := dir.listenUnix(BridgeSocket, true)
+	if err != nil {
+		return err
+	}
+	d.serve("bridge", func() error { return d.bridge.Serve(l) }, d.bridge.Close)
+	return nil
+}
+
+// checkMemory is called when nothing uses memory any more; what is still counted was leaked.
+func (d *daemon) checkMemory(context.Context) error {
+	for purpose, u := range d.budget.Usage() {
+		if u != (mempool.Usage{}) {
+			return fmt.Errorf("%d %s leases and %d bytes were not given back; please report this", u.Leases, purpose, u.Allocated)
+		}
+	}
+	return nil
+}
