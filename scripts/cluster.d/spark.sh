@@ -42,6 +42,7 @@ spark_up() {
 		spark.driver.defaultJavaOptions                    $(opens)
 		spark.executor.defaultJavaOptions                  $(opens)
 		spark.ui.enabled                                   false
+		spark.serializer                                   org.apache.spark.serializer.KryoSerializer
 		spark.eventLog.enabled                             true
 		spark.eventLog.dir                                 file:$dir/events
 		spark.eventLog.compress                            false

@@ -41,7 +41,7 @@ final class BlockJobs {
             .cartesian(cached)
             .map(
                 pair -> {
-                  Digest digest = Digest.ofSequence();
+                  Digest digest = new Digest();
                   digest.add(pair._1);
                   digest.add(pair._2);
                   return digest;
@@ -73,7 +73,7 @@ final class BlockJobs {
   }
 
   private static Digest digest(byte[] record) {
-    Digest digest = Digest.ofSet();
+    Digest digest = new Digest();
     digest.add(record);
     return digest;
   }

@@ -7,72 +7,67 @@ import java.security.NoSuchAlgorithmException;
 import java.util.List;
 
 /**
- * A digest of one partition's records that is either the sum of their hashes, and so the same in any order, or a hash of their
- * sequence. The hash of a whole result is that of its partitions' digests in their order.
+ * The sum of the hashes of records: the same for the same records in any order and however they are spread over partitions.
+ * Records added as sorted ones are checked to be in order, which together with the sum determines their sequence.
  */
 final class Digest implements Serializable {
   private static final ThreadLocal<MessageDigest> SHA256 = ThreadLocal.withInitial(Digest::sha256);
 
-  private final boolean ordered;
-  private final byte[] state = new byte[32];
+  private final byte[] sum = new byte[32];
   private long count;
-
-  private Digest(boolean ordered) {
-    this.ordered = ordered;
-  }
-
-  /** The records arrive in an order that is part of the result. */
-  static Digest ofSequence() {
-    return new Digest(true);
-  }
-
-  /** The records arrive in any order. */
-  static Digest ofSet() {
-    return new Digest(false);
-  }
+  private Comparable<?> first;
+  private Comparable<?> last;
 
   void add(String record) {
     add(record.getBytes(StandardCharsets.UTF_8));
   }
 
   void add(byte[] record) {
-    MessageDigest sha = SHA256.get();
-    if (ordered) {
-      sha.update(state);
-    }
-    byte[] hash = sha.digest(record);
-    if (ordered) {
-      System.arraycopy(hash, 0, state, 0, state.length);
-    } else {
-      addNumber(hash);
-    }
+    addNumber(SHA256.get().digest(record));
     count++;
   }
 
-  /** Adds a 256-bit number to the state, modulo 2^256. */
+  /** Adds a record whose key may not be smaller than the one before. */
+  void addSorted(Comparable<?> key, String record) {
+    checkOrder(last, key);
+    first = first == null ? key : first;
+    last = key;
+    add(record);
+  }
+
+  /** The result made of the digests of all partitions; sorted ones must follow each other in order. */
+  static Result combine(List<Digest> partitions) {
+    Digest all = new Digest();
+    for (Digest d : partitions) {
+      all.addNumber(d.sum);
+      all.count += d.count;
+      if (d.first != null) {
+        checkOrder(all.last, d.first);
+        all.last = d.last;
+      }
+    }
+    StringBuilder hex = new StringBuilder();
+    for (byte b : all.sum) {
+      hex.append(String.format("%02x", b));
+    }
+    return new Result(hex.toString(), all.count);
+  }
+
+  /** Adds a 256-bit number to the sum, modulo 2^256, lowest byte first. */
   private void addNumber(byte[] number) {
     int carry = 0;
-    for (int i = 0; i < state.length; i++) {
-      int sum = (state[i] & 0xff) + (number[i] & 0xff) + carry;
-      state[i] = (byte) sum;
-      carry = sum >>> 8;
+    for (int i = 0; i < sum.length; i++) {
+      int digit = (sum[i] & 0xff) + (number[i] & 0xff) + carry;
+      sum[i] = (byte) digit;
+      carry = digit >>> 8;
     }
   }
 
-  /** The result made of these digests, in this order; it counts a record once for each digest that it is in. */
-  static Result combine(List<Digest> partitions) {
-    MessageDigest sha = SHA256.get();
-    long count = 0;
-    for (Digest d : partitions) {
-      sha.update(d.state);
-      sha.update(Long.toString(d.count).getBytes(StandardCharsets.UTF_8));
-      count += d.count;
+  @SuppressWarnings("unchecked")
+  private static void checkOrder(Comparable<?> before, Comparable<?> after) {
+    if (before != null && ((Comparable<Object>) before).compareTo(after) > 0) {
+      throw new IllegalStateException("not sorted: '" + before + "' comes before '" + after + "'");
     }
-    StringBuilder hex = new StringBuilder();
-    for (byte b : sha.digest()) {
-      hex.append(String.format("%02x", b));
-    }
-    return new Result(hex.toString(), count);
   }
 
   private static MessageDigest sha256() {

@@ -42,7 +42,7 @@ final class HugeBlockJob {
   }
 
   private static Iterator<Digest> digest(Iterator<Tuple2<Integer, byte[]>> records) {
-    Digest digest = Digest.ofSet();
+    Digest digest = new Digest();
     while (records.hasNext()) {
       digest.add(records.next()._2);
     }

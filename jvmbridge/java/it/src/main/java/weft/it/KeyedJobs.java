@@ -1,7 +1,6 @@
 package weft.it;
 
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -70,22 +69,22 @@ final class KeyedJobs {
     return text.toString();
   }
 
-  /** Every record in any order within its partition, and if {@code sorted} the keys in the order in which they come. */
   private static Result digest(JavaPairRDD<Long, String> records, boolean sorted) {
     return Digest.combine(
         records
             .mapPartitions(
                 it -> {
-                  Digest all = Digest.ofSet();
-                  Digest keys = Digest.ofSequence();
+                  Digest digest = new Digest();
                   while (it.hasNext()) {
                     Tuple2<Long, String> record = it.next();
-                    all.add(record._1 + " " + record._2);
+                    String text = record._1 + " " + record._2;
                     if (sorted) {
-                      keys.add(record._1.toString());
+                      digest.addSorted(record._1, text);
+                    } else {
+                      digest.add(text);
                     }
                   }
-                  return Arrays.asList(all, keys).iterator();
+                  return Collections.singletonList(digest).iterator();
                 })
             .collect());
   }

@@ -1,6 +1,6 @@
 package weft.it;
 
-/** What a job computed: a digest of its canonical form and the number of records in it. */
+/** What a job computed: a digest, and the number of records in it. */
 final class Result {
   final String sha256;
   final long count;

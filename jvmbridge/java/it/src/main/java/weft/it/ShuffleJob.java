@@ -43,7 +43,7 @@ final class ShuffleJob {
   }
 
   private static Iterator<Digest> digest(Iterator<Tuple2<Integer, byte[]>> records, Markers markers, int pauseAfter) {
-    Digest digest = Digest.ofSet();
+    Digest digest = new Digest();
     for (int n = 1; records.hasNext(); n++) {
       digest.add(records.next()._2);
       if (n == pauseAfter) {

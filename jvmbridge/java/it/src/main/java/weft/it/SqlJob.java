@@ -18,14 +18,14 @@ final class SqlJob {
     int rows = args.get("rows", 300_000);
     spark.range(0, rows, 1, 8).selectExpr("id % 5000 AS k", "id * 7 AS v").createOrReplaceTempView("facts");
     spark.range(0, 5000, 1, 4).selectExpr("id AS k", "concat('name ', id % 97) AS name").createOrReplaceTempView("names");
-    Digest digest = Digest.ofSequence();
+    Digest digest = new Digest();
     for (Row row :
         spark
             .sql(
                 "SELECT name, count(*) AS n, sum(v) AS total, max(v) AS top FROM facts JOIN names ON facts.k = names.k"
                     + " GROUP BY name ORDER BY name")
             .collectAsList()) {
-      digest.add(row.mkString(","));
+      digest.addSorted(row.getString(0), row.mkString(","));
     }
     return Digest.combine(Arrays.asList(digest));
   }

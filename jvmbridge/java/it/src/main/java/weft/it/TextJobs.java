@@ -9,7 +9,6 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Iterator;
 import java.util.List;
-import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.apache.spark.api.java.JavaPairRDD;
@@ -20,7 +19,6 @@ import scala.Tuple2;
 /** The classic jobs, over the Go files of a directory tree that every host sees. */
 final class TextJobs {
   private static final int PARTITIONS = 16;
-  private static final Pattern NO_WORD = Pattern.compile("\\W+");
 
   private TextJobs() {}
 
@@ -28,16 +26,15 @@ final class TextJobs {
   static Result wordCount(JavaSparkContext sc, Arguments args) {
     return digest(
         lines(sc, args.input())
-            .flatMap(line -> Stream.of(NO_WORD.split(line._2)).filter(w -> !w.isEmpty()).iterator())
+            .flatMap(line -> words(line._2))
             .mapToPair(word -> new Tuple2<>(word, 1L))
             .reduceByKey(Long::sum, PARTITIONS)
-            .sortByKey(true, PARTITIONS)
-            .map(t -> t._1 + " " + t._2));
+            .sortByKey(true, PARTITIONS));
   }
 
-  /** All lines, sorted. */
+  /** All lines with their directories, sorted by line. */
   static Result sort(JavaSparkContext sc, Arguments args) {
-    return digest(lines(sc, args.input()).map(line -> line._2).sortBy(line -> line, true, PARTITIONS));
+    return digest(lines(sc, args.input()).mapToPair(line -> new Tuple2<>(line._2, line._1)).sortByKey(true, PARTITIONS));
   }
 
   /** For each two directories the number of lines that occur in both, sorted; short lines and comments do not count. */
@@ -45,7 +42,7 @@ final class TextJobs {
     JavaPairRDD<String, String> places =
         lines(sc, args.input())
             .mapToPair(line -> new Tuple2<>(line._2.trim(), line._1))
-            .filter(t -> t._1.length() >= 16 && !t._1.startsWith("//"))
+            .filter(t -> t._1.length() >= 24 && !t._1.startsWith("//"))
             .distinct(PARTITIONS);
     return digest(
         places
@@ -53,8 +50,20 @@ final class TextJobs {
             .filter(t -> t._2._1.compareTo(t._2._2) < 0)
             .mapToPair(t -> new Tuple2<>(t._2._1 + " " + t._2._2, 1L))
             .reduceByKey(Long::sum, PARTITIONS)
-            .sortByKey(true, PARTITIONS)
-            .map(t -> t._1 + " " + t._2));
+            .sortByKey(true, PARTITIONS));
+  }
+
+  private static Iterator<String> words(String line) {
+    List<String> words = new ArrayList<>();
+    for (int start = 0, end = 0; end <= line.length(); end++) {
+      if (end == line.length() || !Character.isLetterOrDigit(line.charAt(end))) {
+        if (end > start) {
+          words.add(line.substring(start, end));
+        }
+        start = end + 1;
+      }
+    }
+    return words.iterator();
   }
 
   /** Directory and text of every line, the files spread over partitions of equal size. */
@@ -90,13 +99,13 @@ final class TextJobs {
     return Stream.of(text.split("\n")).map(line -> new Tuple2<>(directory, line)).iterator();
   }
 
-  private static Result digest(JavaRDD<String> sorted) {
+  private static <V> Result digest(JavaPairRDD<String, V> sorted) {
     return Digest.combine(
         sorted
             .mapPartitions(
                 it -> {
-                  Digest digest = Digest.ofSequence();
-                  it.forEachRemaining(digest::add);
+                  Digest digest = new Digest();
+                  it.forEachRemaining(t -> digest.addSorted(t._1, t._1 + " " + t._2));
                   return Collections.singletonList(digest).iterator();
                 })
             .collect());
