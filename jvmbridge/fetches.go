@@ -36,9 +36,7 @@ func (f *fetches) init(ses *session) { f.ses, f.open = ses, map[uint64]*fetch{} 
 
 // begin starts a request; an error is a violation.
 func (f *fetches) begin(m *bridgepb.Fetch) error {
-	select {
-	case <-f.ses.attached:
-	default:
+	if !f.ses.out.isAttached() {
 		return violation("Fetch before Attached")
 	}
 	blocks, err := shuffle.BlocksFromProto(m.GetBlocks())

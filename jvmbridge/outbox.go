@@ -86,6 +86,12 @@ func (o *outbox) attach(descriptors *net.UnixConn) bool {
 	return true
 }
 
+func (o *outbox) isAttached() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.descriptors != nil
+}
+
 // run writes until close or the first error, which it returns.
 func (o *outbox) run() error {
 	var spare []byte
