@@ -52,35 +52,40 @@ func shortDir(t *testing.T) string {
 // running is a daemon in this process.
 type running struct {
 	Info
-	opts options.Options
-	stop func() // ends it and waits; it must end without an error
+	opts  options.Options
+	stop  func() // ends it and waits; it must end without an error
+	ended chan struct{}
 }
 
 func startDaemon(t *testing.T, opts options.Options) *running {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ready := make(chan Info, 1)
-	ended := make(chan error, 1)
+	ended := make(chan struct{})
+	var failure error // valid when ended is closed
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	go func() { ended <- Run(ctx, opts, log, func(i Info) { ready <- i }) }()
+	go func() {
+		defer close(ended)
+		failure = Run(ctx, opts, log, func(i Info) { ready <- i })
+	}()
 	select {
 	case info := <-ready:
 		stop := sync.OnceFunc(func() {
 			cancel()
 			select {
-			case err := <-ended:
-				if err != nil {
-					t.Errorf("the daemon ended with %v", err)
+			case <-ended:
+				if failure != nil {
+					t.Errorf("the daemon ended with %v", failure)
 				}
 			case <-time.After(patience):
 				t.Error("the daemon does not end")
 			}
 		})
 		t.Cleanup(stop)
-		return &running{Info: info, opts: opts, stop: stop}
-	case err := <-ended:
+		return &running{Info: info, opts: opts, stop: stop, ended: ended}
+	case <-ended:
 		cancel()
-		t.Fatalf("the daemon did not start: %v", err)
+		t.Fatalf("the daemon did not start: %v", failure)
 	case <-time.After(patience):
 		cancel()
 		t.Fatal("the daemon is not ready")

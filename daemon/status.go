@@ -2,7 +2,10 @@ package daemon
 
 import (
 	"encoding/hex"
+	"net"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 
 	"weft/internal/metrics"
@@ -40,6 +43,13 @@ func (d *daemon) status() (*status.Status, error) {
 	}
 	for _, e := range d.bridge.Sessions() {
 		s.Sessions = append(s.Sessions, sessionStatus(&e, mapOutputs[[2]string{e.App, e.Executor}]))
+	}
+	for _, p := range d.peers.Status() {
+		s.Peers = append(s.Peers, status.Peer{
+			DaemonID:  hex.EncodeToString(p.Addr.DaemonID[:]),
+			Address:   net.JoinHostPort(strings.Join(p.Addr.Hosts, ","), strconv.Itoa(int(p.Addr.Port))),
+			Transport: p.Transport,
+		})
 	}
 	return s, counters(s, d.metrics.Registry)
 }

@@ -45,9 +45,10 @@ type peer struct {
 	avoid   map[string]time.Time
 }
 
-// link is a connection and the name of its transport.
+// link is a connection, to where, and the name of its transport.
 type link struct {
 	Conn
+	addr      PeerAddr
 	transport string
 }
 
@@ -177,7 +178,7 @@ func (p *Peers) try(t Transport, addr PeerAddr) (*link, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &link{Conn: c, transport: t.Name()}, nil
+	return &link{Conn: c, addr: addr, transport: t.Name()}, nil
 }
 
 // order is the transports to try: those that failed lately come last.

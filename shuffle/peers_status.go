@@ -1,0 +1,26 @@
+package shuffle
+
+import (
+	"bytes"
+	"slices"
+)
+
+// PeerStatus is what `weft status` shows of a peer.
+type PeerStatus struct {
+	Addr      PeerAddr
+	Transport string
+}
+
+// Status lists the connections that may be asked over, ordered by the peers' ids.
+func (p *Peers) Status() []PeerStatus {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var all []PeerStatus
+	for _, e := range p.peers {
+		if l := e.link; l != nil && !ended(l) {
+			all = append(all, PeerStatus{Addr: l.addr, Transport: l.transport})
+		}
+	}
+	slices.SortFunc(all, func(a, b PeerStatus) int { return bytes.Compare(a.Addr.DaemonID[:], b.Addr.DaemonID[:]) })
+	return all
+}
