@@ -1,0 +1,141 @@
+package tcp
+
+import (
+	"os"
+	"strings"
+	"sync"
+
+	"weft/shuffle"
+	"weft/shuffle/serve"
+)
+
+// lists are the slices of an answer, used again.
+type lists struct {
+	located []shuffle.Located
+	m       located
+}
+
+var listPool = sync.Pool{New: func() any { return new(lists) }}
+
+// answer sends Located for found, which it takes ownership of, with at most room bytes of eager blocks.
+func (c *server) answer(id uint64, found []shuffle.Found, eagerBlock, room int) error {
+	l := listPool.Get().(*lists) //nolint:forcetypeassert // nothing else is put there
+	defer listPool.Put(l)
+	f := &frame{}
+	var eager []byte
+	if n := serve.EagerBytes(found, eagerBlock, room); n > 0 {
+		f.body = getBuffer(n)
+		eager = f.body.b[:n]
+	}
+	var used int
+	l.located, used = c.table.Answer(found, eagerBlock, eager, l.located[:0])
+	if f.body != nil {
+		f.body.b = eager[:used]
+	}
+	l.m.fill(id, l.located)
+	clear(l.located)
+	f.head = getBuffer(64 + 24*len(found))
+	f.head.b = l.m.append(newFrame(f.head.b))
+	clear(l.m.errors)
+	if err := seal(f.head.b, used); err != nil {
+		f.free()
+		return err
+	}
+	c.out.send(f, true)
+	return nil
+}
+
+// fill makes m the answer. Checksums are left out unless every block that has bytes has one; reasons are, when no block failed.
+func (m *located) fill(id uint64, answer []shuffle.Located) {
+	m.id = id
+	m.lengths, m.crcs, m.handles, m.reasons, m.errors = m.lengths[:0], m.crcs[:0], m.handles[:0], m.reasons[:0], m.errors[:0]
+	failed, checked := false, true
+	for i := range answer {
+		l := &answer[i]
+		m.lengths = append(m.lengths, uint64(l.Length))
+		m.crcs = append(m.crcs, l.CRC)
+		m.handles = append(m.handles, l.Handle)
+		failed = failed || l.Err != nil
+		checked = checked && (l.Checked || l.Err != nil || l.Length == 0)
+	}
+	if !checked {
+		m.crcs = m.crcs[:0]
+	}
+	if !failed {
+		return
+	}
+	for i := range answer {
+		if err := answer[i].Err; err == nil {
+			m.reasons, m.errors = append(m.reasons, 0), append(m.errors, "")
+		} else {
+			reason := max(err.Reason, shuffle.ReasonInternal)
+			m.reasons, m.errors = append(m.reasons, uint32(reason)), append(m.errors, clip(err.Detail))
+		}
+	}
+}
+
+// clip makes an error's text fit for a message.
+func clip(s string) string {
+	const most = 512
+	if len(s) > most {
+		s = s[:most] + "..."
+	}
+	return strings.ToValidUTF8(s, "?")
+}
+
+// serveRead answers a Read: with the ranges where all of them can be served, else with the reason why not.
+func (c *server) serveRead(m *readMsg) {
+	f := &frame{table: c.table, release: append([]uint64(nil), m.release...)}
+	d := data{id: m.id}
+	n, err := c.pieces(f, m)
+	if err != nil {
+		be := shuffle.ToBlockError(err)
+		d.reason, d.err, n = uint32(be.Reason), clip(be.Detail), 0
+		for _, p := range f.pieces {
+			c.table.Done(p.block, 0)
+		}
+		f.pieces = nil
+		c.table.Release(f.release, false)
+		f.release = nil
+	}
+	f.head = getBuffer(64 + len(d.err))
+	f.head.b = d.append(newFrame(f.head.b))
+	if err := seal(f.head.b, int(n)); err != nil {
+		f.free()
+		c.end(err)
+		return
+	}
+	c.out.send(f, false)
+}
+
+// pieces finds the blocks of a Read and looks whether their files have the bytes that the frame's header will promise.
+func (c *server) pieces(f *frame, m *readMsg) (total int64, err error) {
+	f.pieces = make([]piece, 0, len(m.handles))
+	var file *os.File
+	var size int64
+	for i, h := range m.handles {
+		r := shuffle.Range{Handle: h, Offset: int64(m.offsets[i]), Length: int64(m.lengths[i])}
+		b, err := c.table.Acquire(r)
+		if err != nil {
+			return 0, err
+		}
+		f.pieces = append(f.pieces, piece{block: b, off: r.Offset, n: r.Length})
+		if total += r.Length; total > maxPayload {
+			return 0, shuffle.Errorf(shuffle.ReasonPeerRefused, "a read of more than %d bytes", maxPayload)
+		}
+		if b.File == nil {
+			continue
+		}
+		if b.File != file {
+			info, err := b.File.Stat()
+			if err != nil {
+				return 0, shuffle.Errorf(shuffle.ReasonBadMapOutput, "stat %s: %v", b.File.Name(), err)
+			}
+			file, size = b.File, info.Size()
+		}
+		if end := b.Offset + r.Offset + r.Length; end > size {
+			return 0, shuffle.Errorf(shuffle.ReasonBadMapOutput, "%s has %d bytes; a block of it ends at %d", b.File.Name(), size, end)
+		}
+	}
+	return total, nil
+}

@@ -1,0 +1,251 @@
+package tcp
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"weft/internal/pb/peerpb"
+	"weft/shuffle"
+)
+
+var errClosed = errors.New("tcp: the connection was closed")
+
+// conn is the asking side of a connection. One goroutine reads; it alone writes to memory given to Locate and Read, and it calls done.
+type conn struct {
+	sock *net.TCPConn
+	in   *frames
+	out  *outbox
+	log  *slog.Logger
+
+	received atomic.Int64 // bytes
+	closed   chan struct{}
+	stopped  chan struct{} // closed when the reading goroutine has left
+
+	mu      sync.Mutex
+	none    sync.Cond // outstanding became 0
+	ops     map[uint64]*op
+	last    uint64
+	late    int   // operations begun after the end, on their way to be told so
+	err     error // why the connection ended; nothing begins after it
+	ticker  *time.Timer
+	quiet   int   // ticks without a byte received
+	counted int64 // received at the last tick
+
+	located located // of the reading goroutine, used again
+}
+
+// op is a Locate or a Read that was not answered.
+type op struct {
+	mem     []byte // eager or dst
+	blocks  int    // Locate: how many answers it wants
+	located func([]shuffle.Located, error)
+	read    func(error)
+}
+
+func (o *op) fail(err error) {
+	if o.located != nil {
+		o.located(nil, err)
+	} else {
+		o.read(err)
+	}
+}
+
+func newConn(sock *net.TCPConn, log *slog.Logger) *conn {
+	c := &conn{
+		sock: sock, log: log.With("transport", Name, "peer", sock.RemoteAddr().String()),
+		closed: make(chan struct{}), stopped: make(chan struct{}), ops: make(map[uint64]*op),
+	}
+	c.none.L = &c.mu
+	c.in = newFrames(counting{c})
+	return c
+}
+
+// counting counts what is read, so that the ticker sees a large payload come in.
+type counting struct{ c *conn }
+
+func (r counting) Read(p []byte) (int, error) {
+	n, err := r.c.sock.Read(p)
+	r.c.received.Add(int64(n))
+	return n, err
+}
+
+// ticks is how many parts of the peer's time-out pass until a silent peer is lost.
+const ticks = 4
+
+func (c *conn) start(timeout time.Duration) error {
+	out, err := newOutbox(c.sock, c.end)
+	if err != nil {
+		return err
+	}
+	c.out = out
+	c.mu.Lock()
+	c.ticker = time.AfterFunc(timeout/ticks, func() { c.tick(timeout) })
+	c.mu.Unlock()
+	go c.run()
+	return nil
+}
+
+// tick asks a silent peer for a sign of life, and gives it up when none comes.
+func (c *conn) tick(timeout time.Duration) {
+	c.mu.Lock()
+	if c.err != nil {
+		c.mu.Unlock()
+		return
+	}
+	if n := c.received.Load(); n != c.counted {
+		c.counted, c.quiet = n, 0
+	} else {
+		c.quiet++
+	}
+	quiet := c.quiet
+	c.ticker.Reset(timeout / ticks)
+	c.mu.Unlock()
+	switch {
+	case quiet > ticks:
+		c.end(fmt.Errorf("the peer was silent for %v (weft.peer.timeout), and did not answer a ping", timeout))
+	case quiet > 0:
+		c.send(&peerpb.Request{Kind: &peerpb.Request_Ping{Ping: &peerpb.Ping{Nonce: uint64(quiet)}}}, 16)
+	}
+}
+
+// end makes the connection of no more use. The reading goroutine then fails what is outstanding.
+func (c *conn) end(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return
+	}
+	c.err = err
+	c.ticker.Stop()
+	close(c.closed)
+	_ = c.sock.Close()
+	if !errors.Is(err, errClosed) {
+		c.log.Warn("the connection to a peer ended; blocks outstanding on it go another way", "err", err, "outstanding", len(c.ops))
+	}
+}
+
+// begin enters an operation and returns its id, or tells it on a goroutine of its own that the connection has ended.
+func (c *conn) begin(o *op) (id uint64, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil {
+		c.last++
+		c.ops[c.last] = o
+		return c.last, true
+	}
+	c.refuse(o, c.err)
+	return 0, false
+}
+
+// refuse fails an operation on a goroutine of its own. mu is held.
+func (c *conn) refuse(o *op, err error) {
+	c.late++
+	go func() {
+		o.fail(err)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.late--; c.late == 0 {
+			c.none.Broadcast()
+		}
+	}()
+}
+
+// withdraw fails an operation that could not be sent.
+func (c *conn) withdraw(id uint64, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if o := c.ops[id]; o != nil {
+		delete(c.ops, id)
+		c.refuse(o, err)
+	}
+}
+
+// Locate implements shuffle.Conn.
+func (c *conn) Locate(req *shuffle.LocateRequest, eager []byte, done func([]shuffle.Located, error)) {
+	id, ok := c.begin(&op{mem: eager, blocks: len(req.Blocks), located: done})
+	if !ok {
+		return
+	}
+	blocks, err := shuffle.BlocksToProto(req.Blocks)
+	if err != nil {
+		c.withdraw(id, shuffle.ErrOrder)
+		return
+	}
+	m := &peerpb.Locate{
+		Id: id, AppId: req.App.ID, AppToken: req.App.Token[:], ExecutorId: req.Executor, Blocks: blocks,
+		EagerBytes: uint32(min(len(eager), maxPayload)), EagerBlock: uint32(min(max(req.EagerBlock, 0), maxPayload)),
+	}
+	if err := c.send(&peerpb.Request{Kind: &peerpb.Request_Locate{Locate: m}}, 256+16*len(req.Blocks)); err != nil {
+		c.withdraw(id, shuffle.Errorf(shuffle.ReasonInternal, "locate of %d blocks: %v", len(req.Blocks), err))
+	}
+}
+
+// Read implements shuffle.Conn.
+func (c *conn) Read(ranges []shuffle.Range, release []uint64, dst []byte, done func(error)) {
+	id, ok := c.begin(&op{mem: dst, read: done})
+	if !ok {
+		return
+	}
+	m := readMsg{id: id, release: release}
+	lists := make([]uint64, 3*len(ranges))
+	m.handles, m.offsets, m.lengths = lists[:len(ranges)], lists[len(ranges):2*len(ranges)], lists[2*len(ranges):]
+	sum := int64(0)
+	for i, r := range ranges {
+		m.handles[i], m.offsets[i], m.lengths[i] = r.Handle, uint64(r.Offset), uint64(r.Length)
+		sum += r.Length
+	}
+	if sum != int64(len(dst)) || len(dst) > maxPayload {
+		c.withdraw(id, shuffle.Errorf(shuffle.ReasonInternal, "read of %d bytes into memory of %d, at most %d", sum, len(dst), maxPayload))
+		return
+	}
+	buf := getBuffer(64 + 32*len(ranges))
+	buf.b = m.append(newFrame(buf.b))
+	if err := seal(buf.b, 0); err != nil {
+		buf.free()
+		c.withdraw(id, shuffle.Errorf(shuffle.ReasonInternal, "read of %d ranges: %v", len(ranges), err))
+		return
+	}
+	c.out.send(&frame{head: buf}, true)
+}
+
+// Release implements shuffle.Conn.
+func (c *conn) Release(handles []uint64) {
+	if len(handles) > 0 {
+		_ = c.send(&peerpb.Request{Kind: &peerpb.Request_Release{Release: &peerpb.Release{Handle: handles}}}, 64+8*len(handles))
+	}
+}
+
+// send sends a request of about size bytes.
+func (c *conn) send(m proto.Message, size int) error {
+	buf := getBuffer(size)
+	b, err := marshal(newFrame(buf.b), m)
+	if err != nil {
+		buf.free()
+		return err
+	}
+	buf.b = b
+	c.out.send(&frame{head: buf}, true)
+	return nil
+}
+
+// Close implements shuffle.Conn.
+func (c *conn) Close() error {
+	c.end(errClosed)
+	<-c.stopped
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.late > 0 {
+		c.none.Wait()
+	}
+	return nil
+}
+
+// Closed implements shuffle.Conn.
+func (c *conn) Closed() <-chan struct{} { return c.closed }

@@ -1,0 +1,200 @@
+package tcp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"weft/internal/pb/peerpb"
+	"weft/shuffle"
+	"weft/shuffle/serve"
+)
+
+// server is the answering side of a connection. One goroutine reads requests, each Locate is resolved on one of its own, and the outbox
+// sends.
+type server struct {
+	*Server
+	sock  *net.TCPConn
+	in    *frames
+	out   *outbox
+	log   *slog.Logger
+	table *serve.Table
+
+	ctx      context.Context // ends with the connection
+	cancel   context.CancelCauseFunc
+	once     sync.Once
+	locates  sync.WaitGroup
+	locating atomic.Int32
+
+	read readMsg // of the reading goroutine, used again
+}
+
+func newServer(s *Server, sock *net.TCPConn) *server {
+	c := &server{
+		Server: s, sock: sock, in: newFrames(sock), table: serve.NewTable(s.metrics, Name),
+		log: s.opts.Log.With("transport", Name, "peer", sock.RemoteAddr().String()),
+	}
+	c.ctx, c.cancel = context.WithCancelCause(s.ctx)
+	return c
+}
+
+// run serves the connection until it ends.
+func (c *server) run() {
+	err := c.greet()
+	if err == nil {
+		c.out, err = newOutbox(c.sock, c.end)
+	}
+	if err == nil {
+		expiry := time.NewTicker(handleIdle / 2)
+		expired := make(chan struct{})
+		go func() {
+			defer close(expired)
+			c.expire(expiry.C)
+		}()
+		err = c.receive()
+		c.end(err)
+		expiry.Stop()
+		<-expired
+		c.locates.Wait()
+		c.out.close()
+	}
+	c.end(err)
+	c.table.Close()
+}
+
+// end ends the connection. The first error is the cause.
+func (c *server) end(err error) {
+	c.once.Do(func() {
+		c.cancel(err)
+		_ = c.sock.Close()
+		if !errors.Is(err, io.EOF) && !errors.Is(err, errClosed) {
+			c.log.Warn("a peer's connection ended; what it asked for is dropped", "err", err)
+		}
+	})
+}
+
+func (c *server) expire(tick <-chan time.Time) {
+	for {
+		select {
+		case now := <-tick:
+			if n := c.table.Expire(now.Add(-handleIdle)); n > 0 {
+				c.log.Warn("blocks held open for a peer were not read and are given up", "blocks", n, "idle", handleIdle)
+			}
+		case <-c.ctx.Done():
+			return
+		}
+	}
+}
+
+// greet exchanges Hello.
+func (c *server) greet() error {
+	if err := tune(c.sock, c.opts.PeerTimeout); err != nil {
+		return err
+	}
+	if err := c.sock.SetDeadline(time.Now().Add(greeting)); err != nil {
+		return err
+	}
+	msg, payload, err := c.in.next()
+	if err != nil {
+		return err
+	}
+	var req peerpb.Request
+	if err := proto.Unmarshal(msg, &req); err != nil || payload != 0 || req.GetHello() == nil {
+		return fmt.Errorf("it does not begin with a hello (%v)", err)
+	}
+	if v := req.GetHello().GetVersion(); v != protocol {
+		detail := fmt.Sprintf("this daemon speaks version %d of the protocol, not %d; install the same version of weft on all nodes", protocol, v)
+		_ = writeMessage(c.sock, &peerpb.Response{Kind: &peerpb.Response_Refused{Refused: &peerpb.Refused{Detail: detail}}})
+		return errors.New(detail)
+	}
+	if err := writeMessage(c.sock, &peerpb.Response{Kind: &peerpb.Response_Hello{Hello: c.opts.hello()}}); err != nil {
+		return err
+	}
+	return c.sock.SetDeadline(time.Time{})
+}
+
+func (c *server) receive() error {
+	for {
+		msg, payload, err := c.in.next()
+		if err != nil {
+			return err
+		}
+		if payload != 0 {
+			return fmt.Errorf("a request with a payload of %d bytes", payload)
+		}
+		kind, value, err := only(msg)
+		if err == nil && kind == fieldRead {
+			if err = c.read.parse(value); err == nil {
+				c.serveRead(&c.read)
+				continue
+			}
+		}
+		var req peerpb.Request
+		if err == nil {
+			err = proto.Unmarshal(msg, &req)
+		}
+		if err != nil {
+			return fmt.Errorf("a frame that does not parse: %w", err)
+		}
+		switch {
+		case req.GetLocate() != nil:
+			err = c.serveLocate(req.GetLocate())
+		case req.GetRelease() != nil:
+			c.table.Release(req.GetRelease().GetHandle(), false)
+		case req.GetPing() != nil:
+			err = c.sendMessage(&peerpb.Response{Kind: &peerpb.Response_Pong{Pong: req.GetPing()}})
+		default:
+			err = errors.New("a request of an unknown kind")
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// serveLocate resolves a request on a goroutine of its own. An error ends the connection.
+func (c *server) serveLocate(m *peerpb.Locate) error {
+	blocks, err := shuffle.BlocksFromProto(m.GetBlocks())
+	if err != nil {
+		return fmt.Errorf("a frame that does not parse: %w", err)
+	}
+	req := &shuffle.LocateRequest{App: shuffle.App{ID: m.GetAppId()}, Executor: m.GetExecutorId(), Blocks: blocks, EagerBlock: int(m.GetEagerBlock())}
+	if len(m.GetAppToken()) != len(req.App.Token) {
+		return fmt.Errorf("an application's token of %d bytes", len(m.GetAppToken()))
+	}
+	copy(req.App.Token[:], m.GetAppToken())
+	id, room := m.GetId(), int(min(m.GetEagerBytes(), maxEager))
+	if c.locating.Add(1) > maxLocates {
+		c.locating.Add(-1)
+		err := shuffle.Errorf(shuffle.ReasonPeerRefused, "%d requests of this peer are being resolved already", maxLocates)
+		return c.answer(id, serve.Refuse(len(blocks), err), req.EagerBlock, 0)
+	}
+	c.locates.Go(func() {
+		err := c.answer(id, serve.Find(c.ctx, c.src, req), req.EagerBlock, room)
+		c.locating.Add(-1)
+		if err != nil {
+			c.end(err)
+		}
+	})
+	return nil
+}
+
+func (c *server) sendMessage(m proto.Message) error {
+	buf := getBuffer(64)
+	b, err := marshal(newFrame(buf.b), m)
+	if err != nil {
+		buf.free()
+		return err
+	}
+	buf.b = b
+	c.out.send(&frame{head: buf}, true)
+	return nil
+}

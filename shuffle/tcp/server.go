@@ -1,0 +1,135 @@
+package tcp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"weft/internal/metrics"
+	"weft/shuffle"
+)
+
+// Limits of a server.
+const (
+	maxConns   = 4096             // connections at a time; a cluster has one for each of its other nodes
+	maxLocates = 256              // requests being resolved at a time for one connection
+	maxEager   = 1 << 20          // bytes of eager blocks in one answer
+	handleIdle = 5 * time.Minute  // a block that nobody reads is held open for so long
+	greeting   = 10 * time.Second // a connection says hello within this time
+)
+
+// ListenOptions say where a server listens.
+type ListenOptions struct {
+	Options
+	Bind        netip.Addr // zero: every address, IPv4 and IPv6
+	First, Last uint16     // range of ports, of which the first free one is taken; 0: one that the kernel chooses
+}
+
+// Server answers peers with the blocks of a Source.
+type Server struct {
+	opts     ListenOptions
+	listener *net.TCPListener
+	src      shuffle.Source
+	metrics  *metrics.Set
+	ctx      context.Context // ends with Close: requests being resolved end then
+	cancel   context.CancelFunc
+	tasks    sync.WaitGroup
+
+	mu     sync.Mutex
+	conns  map[*server]struct{}
+	closed bool
+}
+
+// Listen opens the port. Serve has to be called for anything to be answered.
+func Listen(opts ListenOptions, src shuffle.Source, m *metrics.Set) (*Server, error) {
+	opts.Options = opts.withDefaults()
+	l, err := listen(opts.Bind, opts.First, opts.Last)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{opts: opts, listener: l, src: src, metrics: m, conns: make(map[*server]struct{})}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s, nil
+}
+
+// Addr is where the server listens.
+func (s *Server) Addr() netip.AddrPort {
+	return s.listener.Addr().(*net.TCPAddr).AddrPort() //nolint:forcetypeassert // a TCP listener
+}
+
+// Serve accepts connections until Close; it returns nil then.
+func (s *Server) Serve() error {
+	var pause time.Duration
+	for {
+		sock, err := s.listener.AcceptTCP()
+		if err == nil {
+			pause = 0
+			s.welcome(sock)
+			continue
+		}
+		if s.ctx.Err() != nil {
+			return nil
+		}
+		var ne net.Error
+		if !errors.As(err, &ne) || errors.Is(err, net.ErrClosed) {
+			return fmt.Errorf("accept peers: %w", err)
+		}
+		pause = min(max(2*pause, 5*time.Millisecond), time.Second) // out of descriptors, most likely: others may go
+		s.opts.Log.Warn("a peer's connection could not be accepted; trying again", "err", err, "pause", pause)
+		select {
+		case <-time.After(pause):
+		case <-s.ctx.Done():
+		}
+	}
+}
+
+// welcome serves a new connection on a goroutine of its own.
+func (s *Server) welcome(sock *net.TCPConn) {
+	c := newServer(s, sock)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		_ = sock.Close()
+		return
+	}
+	if len(s.conns) >= maxConns {
+		c.log.Warn("a peer was refused: too many connections", "connections", len(s.conns))
+		_ = sock.Close()
+		return
+	}
+	s.conns[c] = struct{}{}
+	s.tasks.Go(func() {
+		c.run()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.conns, c)
+	})
+}
+
+// Conns is how many peers are connected.
+func (s *Server) Conns() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
+
+// Close ends the listener and all connections. It returns when no block is used any more.
+func (s *Server) Close() error {
+	s.cancel()
+	err := s.listener.Close()
+	s.mu.Lock()
+	s.closed = true
+	for c := range s.conns {
+		c.end(errClosed)
+	}
+	s.mu.Unlock()
+	s.tasks.Wait()
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}

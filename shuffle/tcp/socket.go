@@ -1,0 +1,53 @@
+package tcp
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// tune sets what a connection between daemons needs: no delay of small frames (net's default), and an end when the peer's host is gone
+// while nothing is sent (keepalive) or something is (TCP_USER_TIMEOUT).
+func tune(sock *net.TCPConn, timeout time.Duration) error {
+	err := sock.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: timeout, Interval: max(timeout/4, time.Second), Count: 4})
+	if err != nil {
+		return fmt.Errorf("keepalive: %w", err)
+	}
+	rc, err := sock.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var opt error
+	err = rc.Control(func(fd uintptr) {
+		opt = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(timeout.Milliseconds()))
+	})
+	if err = errors.Join(err, opt); err != nil {
+		return fmt.Errorf("TCP_USER_TIMEOUT: %w", err)
+	}
+	return nil
+}
+
+// listen takes the first free port of a range; 0 stands for one that the kernel chooses.
+func listen(bind netip.Addr, first, last uint16) (*net.TCPListener, error) {
+	var errs []error
+	for port := int(first); port <= int(max(first, last)); port++ {
+		addr := net.TCPAddr{Port: port}
+		if bind.IsValid() {
+			addr.IP, addr.Zone = bind.AsSlice(), bind.Zone()
+		}
+		l, err := net.ListenTCP("tcp", &addr)
+		if err == nil {
+			return l, nil
+		}
+		errs = append(errs, err)
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			break
+		}
+	}
+	return nil, fmt.Errorf("listen for peers (see weft.net.bind and weft.net.port): %w", errors.Join(errs...))
+}

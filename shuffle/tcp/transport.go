@@ -1,0 +1,154 @@
+package tcp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"weft/internal/pb/peerpb"
+	"weft/internal/version"
+	"weft/shuffle"
+)
+
+// Name is the transport's name.
+const Name = "tcp"
+
+// protocol is the version of proto/peer.proto.
+const protocol = 1
+
+// Options are what both sides of a connection need.
+type Options struct {
+	DaemonID    [16]byte      // of this daemon
+	PeerTimeout time.Duration // a peer that is silent for so long is lost; 0: ten seconds
+	Log         *slog.Logger
+}
+
+// Transport dials peers. It keeps nothing between calls.
+type Transport struct {
+	opts Options
+}
+
+// New returns the transport for the daemon that opts names.
+func New(opts Options) *Transport {
+	return &Transport{opts: opts.withDefaults()}
+}
+
+func (o Options) withDefaults() Options {
+	if o.PeerTimeout <= 0 {
+		o.PeerTimeout = 10 * time.Second
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	return o
+}
+
+// Name is "tcp".
+func (t *Transport) Name() string { return Name }
+
+// Dial tries the peer's hosts one after the other, until the daemon that is meant answers. Each gets an equal share of the time that is
+// left until ctx's deadline.
+func (t *Transport) Dial(ctx context.Context, peer shuffle.PeerAddr) (shuffle.Conn, error) {
+	if len(peer.Hosts) == 0 {
+		return nil, errors.New("the peer announced no address")
+	}
+	var errs []error
+	for i, host := range peer.Hosts {
+		c, err := t.dialHost(ctx, host, peer, len(peer.Hosts)-i)
+		if err == nil {
+			return c, nil
+		}
+		errs = append(errs, fmt.Errorf("%s: %w", host, err))
+	}
+	return nil, errors.Join(errs...)
+}
+
+func (t *Transport) dialHost(ctx context.Context, host string, peer shuffle.PeerAddr, tries int) (*conn, error) {
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/time.Duration(tries))
+		defer cancel()
+	}
+	var dialer net.Dialer
+	nc, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(int(peer.Port))))
+	if err != nil {
+		return nil, err
+	}
+	sock := nc.(*net.TCPConn) //nolint:forcetypeassert // the network is tcp
+	stop := context.AfterFunc(ctx, func() { _ = sock.SetDeadline(time.Unix(1, 0)) })
+	c, err := t.greet(sock, peer.DaemonID)
+	if err == nil && !stop() {
+		err = context.Cause(ctx)
+		_ = c.Close()
+		return nil, err
+	}
+	if err != nil {
+		stop()
+		_ = sock.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// greet exchanges Hello.
+func (t *Transport) greet(sock *net.TCPConn, want [16]byte) (*conn, error) {
+	if err := tune(sock, t.opts.PeerTimeout); err != nil {
+		return nil, err
+	}
+	if err := writeMessage(sock, &peerpb.Request{Kind: &peerpb.Request_Hello{Hello: t.opts.hello()}}); err != nil {
+		return nil, fmt.Errorf("send hello: %w", err)
+	}
+	c := newConn(sock, t.opts.Log)
+	msg, payload, err := c.in.next()
+	if err != nil {
+		return nil, fmt.Errorf("read hello: %w", err)
+	}
+	var resp peerpb.Response
+	if err := proto.Unmarshal(msg, &resp); err != nil || payload != 0 {
+		return nil, fmt.Errorf("no weft daemon answers there: not a hello (%v)", err)
+	}
+	switch h := resp.GetHello(); {
+	case resp.GetRefused() != nil:
+		return nil, shuffle.Errorf(shuffle.ReasonPeerRefused, "refused: %s", resp.GetRefused().GetDetail())
+	case h == nil:
+		return nil, errors.New("no weft daemon answers there: not a hello")
+	case h.GetVersion() != protocol:
+		return nil, shuffle.Errorf(shuffle.ReasonPeerRefused, "the peer speaks version %d of the protocol, this daemon %d", h.GetVersion(), protocol)
+	case !bytes.Equal(h.GetDaemonId(), want[:]):
+		return nil, fmt.Errorf("another daemon answers there, %x; it was started anew, or the address is not only the peer's", h.GetDaemonId())
+	}
+	if err := c.start(t.opts.PeerTimeout); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (o Options) hello() *peerpb.Hello {
+	return &peerpb.Hello{Version: protocol, DaemonId: o.DaemonID[:], SoftwareVersion: version.String()}
+}
+
+// writeMessage writes one frame without a payload; for the beginning of a connection, when nobody else writes.
+func writeMessage(sock *net.TCPConn, m proto.Message) error {
+	b, err := marshal(newFrame(nil), m)
+	if err != nil {
+		return err
+	}
+	_, err = sock.Write(b)
+	return err
+}
+
+// marshal appends m to a new frame and seals it.
+func marshal(frame []byte, m proto.Message) ([]byte, error) {
+	frame, err := proto.MarshalOptions{Deterministic: true}.MarshalAppend(frame, m)
+	if err != nil {
+		return nil, err
+	}
+	return frame, seal(frame, 0)
+}
