@@ -164,7 +164,7 @@ func TestAPausedExecutor(t *testing.T) {
 		t.Fatal(err)
 	}
 	paused.Pause()
-	const requests = 300
+	const requests = 130
 	names := make([]string, 5000) // each answer names that many blocks that are not there
 	for i := range names {
 		names[i] = fmt.Sprintf("rdd_9_%d", i)
