@@ -22,16 +22,9 @@ const (
 	greeting   = 10 * time.Second // a connection says hello within this time
 )
 
-// ListenOptions say where a server listens.
-type ListenOptions struct {
-	Options
-	Bind        netip.Addr // zero: every address, IPv4 and IPv6
-	First, Last uint16     // range of ports, of which the first free one is taken; 0: one that the kernel chooses
-}
-
 // Server answers peers with the blocks of a Source.
 type Server struct {
-	opts     ListenOptions
+	opts     Options
 	listener *net.TCPListener
 	src      shuffle.Source
 	metrics  *metrics.Set
@@ -44,16 +37,11 @@ type Server struct {
 	closed bool
 }
 
-// Listen opens the port. Serve has to be called for anything to be answered.
-func Listen(opts ListenOptions, src shuffle.Source, m *metrics.Set) (*Server, error) {
-	opts.Options = opts.withDefaults()
-	l, err := listen(opts.Bind, opts.First, opts.Last)
-	if err != nil {
-		return nil, err
-	}
-	s := &Server{opts: opts, listener: l, src: src, metrics: m, conns: make(map[*server]struct{})}
+// NewServer returns a server on a listener, which it owns from now on. Serve has to be called for anything to be answered.
+func NewServer(l *net.TCPListener, opts Options, src shuffle.Source, m *metrics.Set) *Server {
+	s := &Server{opts: opts.withDefaults(), listener: l, src: src, metrics: m, conns: make(map[*server]struct{})}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	return s, nil
+	return s
 }
 
 // Addr is where the server listens.

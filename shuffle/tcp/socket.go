@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -30,24 +28,4 @@ func tune(sock *net.TCPConn, timeout time.Duration) error {
 		return fmt.Errorf("TCP_USER_TIMEOUT: %w", err)
 	}
 	return nil
-}
-
-// listen takes the first free port of a range; 0 stands for one that the kernel chooses.
-func listen(bind netip.Addr, first, last uint16) (*net.TCPListener, error) {
-	var errs []error
-	for port := int(first); port <= int(max(first, last)); port++ {
-		addr := net.TCPAddr{Port: port}
-		if bind.IsValid() {
-			addr.IP, addr.Zone = bind.AsSlice(), bind.Zone()
-		}
-		l, err := net.ListenTCP("tcp", &addr)
-		if err == nil {
-			return l, nil
-		}
-		errs = append(errs, err)
-		if !errors.Is(err, syscall.EADDRINUSE) {
-			break
-		}
-	}
-	return nil, fmt.Errorf("listen for peers (see weft.net.bind and weft.net.port): %w", errors.Join(errs...))
 }
