@@ -15,8 +15,8 @@ import (
 	"weft/internal/invariants"
 )
 
-// patience is how long things that are on their way out may take.
-const patience = 5 * time.Second
+// patience is how long things that are on their way out may take; shorter in the test of this package.
+var patience = 5 * time.Second
 
 // Main runs the tests of a package and then looks for leaks. Call it from TestMain:
 //
@@ -50,14 +50,15 @@ func find(before []string, opts []goleak.Option) error {
 
 // wait polls until done or patience is over.
 func wait(done func() bool) bool {
-	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
-		if done() {
-			return true
-		}
-		if time.Now().After(end) {
+	over := time.After(patience)
+	for !done() {
+		select {
+		case <-over:
 			return false
+		case <-time.After(5 * time.Millisecond):
 		}
 	}
+	return true
 }
 
 // T is the part of testing.TB that Check needs.
