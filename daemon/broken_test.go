@@ -124,12 +124,12 @@ func TestEndInTheMiddle(t *testing.T) {
 	leakcheck.Check(t)
 	a, b := startDaemon(t, testOptions(t)), startDaemon(t, testOptions(t))
 	reader, owner := join(t, a.BridgeSocket, "app", "1"), join(t, b.BridgeSocket, "app", "2")
+	want := owner.mapOutput(t, 0, 0, sizes...)
 	asked := make(chan struct{}, 1)
 	owner.Serve(func(string) bridgetest.Answer {
 		asked <- struct{}{}
 		return bridgetest.Answer{Silent: true}
 	})
-	want := owner.mapOutput(t, 0, 0, sizes...)
 	held := reader.fetch(t, reader.shuffled(owner, 0, 0, len(want)))
 	waiting, err := reader.Fetch(reader.named(owner, "rdd_0_0"))
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"weft/shuffle"
 	"weft/shuffle/mem"
 	"weft/shuffle/mempool"
+	"weft/shuffle/tcp"
 )
 
 // startParts composes what moves blocks. The order is that of use, so that closing backwards is safe: first the executors go, which
@@ -23,12 +24,14 @@ func (d *daemon) startParts(dir *socketDir, peers *net.TCPListener) error {
 	}, d.metrics, d.log)
 	service := shuffle.NewService(d.registry)
 
-	d.opened("peer listener", func(context.Context) error { return peers.Close() })
+	wire := tcp.Options{DaemonID: d.info.DaemonID, PeerTimeout: d.opts.PeerTimeout, Log: d.log}
+	server := tcp.NewServer(peers, wire, service, d.metrics)
+	d.serve("connections of peers", server.Serve, server.Close)
 
 	d.peers = shuffle.NewPeers(shuffle.PeersOptions{
 		DaemonID:       d.info.DaemonID,
 		Local:          mem.New(service, d.metrics),
-		Transports:     nil,
+		Transports:     []shuffle.Transport{tcp.New(wire)},
 		ConnectTimeout: d.opts.PeerConnectTimeout,
 	}, d.metrics, d.log)
 	d.opened("connections to peers", func(context.Context) error { d.peers.Close(); return nil })
