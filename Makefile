@@ -1,0 +1,88 @@
+# Run `make help`. Every target can be run again at any time and does only what is missing.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+# A Go that `make setup` has fetched comes first; one in its usual place need not be on the PATH.
+export PATH := $(CURDIR)/build/go/bin:$(PATH):/usr/local/go/bin
+export GOTOOLCHAIN := local
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+GO_SOURCES = $(shell find cmd daemon shuffle jvmbridge internal -name '*.go' -not -name '*_test.go' -not -path '*/target/*') go.mod go.sum
+JAVA_SOURCES = $(shell find jvmbridge/java -name target -prune -o -path '*/src/main/*' -type f -print -o -name pom.xml -print) \
+	proto/block.proto proto/bridge.proto
+MVN := mvn -q -B -f jvmbridge/java/pom.xml
+SPARK_LINES := 3.1.3 3.5.9 4.0.4 4.1.3
+TOOL := go tool -modfile=scripts/tools/go.mod
+
+.PHONY: help
+help: ## Show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## Install what is missing: Java 17, Maven, gcc, iproute2, Go (Debian packages; Go into build/go)
+	@scripts/setup
+
+.PHONY: build
+build: setup build/weft build/weft-spark.jar build/delaylink ## Build build/weft, build/weft-spark.jar and build/weft-it.jar
+
+build/weft: $(GO_SOURCES)
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X weft/internal/version.linked=$(VERSION)' -o $@ ./cmd/weft
+
+build/delaylink: scripts/delaylink/main.go go.mod go.sum
+	CGO_ENABLED=0 go build -trimpath -o $@ ./scripts/delaylink
+
+# The daemon travels inside the shim's jar. One run of Maven makes both jars.
+build/weft-spark.jar build/weft-it.jar &: build/weft $(JAVA_SOURCES)
+	$(MVN) package -DskipTests
+	touch build/weft-spark.jar build/weft-it.jar
+
+.PHONY: generate
+generate: setup ## Write generated code and docs anew (protoc comes from Debian's protobuf-compiler)
+	scripts/generate
+	go generate ./...
+
+.PHONY: test
+test: test-unit test-java test-spark ## Run all tests, on all Spark lines, with real faults
+
+.PHONY: test-unit
+test-unit: setup ## Run the Go tests, with the race detector and all assertions
+	go vet -tags invariants,e2e ./...
+	go test -race -tags invariants ./...
+
+.PHONY: test-java
+test-java: setup build/weft ## Run the Java tests
+	$(MVN) verify
+
+.PHONY: test-spark
+test-spark: build spark ## Run real Spark jobs on hosts in network namespaces (needs root); RUN=regexp for a part of them
+	go test -tags e2e -count=1 -timeout 30m -v $(if $(RUN),-run '$(RUN)') ./e2e/...
+
+.PHONY: spark
+spark: setup ## Fetch the Spark lines of the tests into build/spark
+	@scripts/spark $(SPARK_LINES)
+
+.PHONY: demo
+demo: build ## Run a word count, a sort and a self-join on two hosts, stock Spark beside weft, and compare
+	@scripts/demo
+
+.PHONY: bench-fetch
+bench-fetch: build ## Measure block fetches: stock Netty, weft and the raw limit, into build/bench
+	build/weft bench fetch
+
+.PHONY: lint
+lint: setup ## Check the style of the Go code and the scripts
+	$(TOOL) golangci-lint run --build-tags invariants,e2e
+	$(TOOL) shfmt -d scripts
+
+.PHONY: fmt
+fmt: setup ## Format the Go code and the scripts
+	$(TOOL) golangci-lint fmt
+	$(TOOL) shfmt -w scripts
+
+.PHONY: clean
+clean: ## Remove what was built, but neither Spark nor Go
+	find build -mindepth 1 -maxdepth 1 ! -name spark ! -name go -exec rm -rf {} +
+	rm -rf jvmbridge/java/*/target
