@@ -69,9 +69,7 @@ func TestPeerKilledWhileReading(t *testing.T) {
 			}
 		}
 		reader.release(t, got)
-		if r := a.status(t).Sessions[0].Receive; r.Leases != 0 {
-			t.Errorf("leases stayed: %+v", r)
-		}
+		a.wantNoLeases(t)
 		a.stop()
 	}
 }

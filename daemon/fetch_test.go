@@ -35,9 +35,7 @@ func TestFetchAcrossDaemons(t *testing.T) {
 		t.Error("no lease is out while the blocks are held")
 	}
 	reader.release(t, got)
-	if r := a.status(t).Sessions[0].Receive; r.Leases != 0 || r.LeasedBytes != 0 {
-		t.Errorf("leases after the release: %+v", r)
-	}
+	a.wantNoLeases(t)
 
 	total := int64(len(bytes.Join(want, nil)))
 	wantTransfer(t, a.status(t), status.Transfer{Transport: "tcp", Direction: metrics.Received, Blocks: int64(len(want)), Bytes: total})
@@ -81,8 +79,8 @@ func TestPieces(t *testing.T) {
 	if got[1].Pieces < 2 {
 		t.Errorf("%d pieces", got[1].Pieces)
 	}
-	reader.settle(t)
-	if r := a.status(t).Sessions[0].Receive; r.Leases != 0 || r.AllocatedBytes > r.MaxBytes {
+	a.wantNoLeases(t)
+	if r := a.status(t).Sessions[0].Receive; r.AllocatedBytes > r.MaxBytes {
 		t.Errorf("arena after: %+v", r)
 	}
 }

@@ -95,6 +95,19 @@ func startDaemon(t *testing.T, opts options.Options) *running {
 
 func (r *running) status(t *testing.T) *status.Status { return statusOf(t, r.opts.SocketDir) }
 
+// wantNoLeases waits until no session has a lease out; the last ones may be on their way back when a fetch has ended.
+func (r *running) wantNoLeases(t *testing.T) {
+	t.Helper()
+	eventually(t, "all leases come back", func() bool {
+		for _, s := range r.status(t).Sessions {
+			if s.Receive.Leases != 0 || s.Receive.LeasedBytes != 0 || s.Upcall.Leases != 0 {
+				return false
+			}
+		}
+		return true
+	})
+}
+
 func statusOf(t *testing.T, dir string) *status.Status {
 	t.Helper()
 	s, err := status.Get(t.Context(), dir)
