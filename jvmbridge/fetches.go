@@ -19,8 +19,6 @@ const (
 	maxDetail = 1000
 )
 
-var errCancelled = shuffle.Errorf(shuffle.ReasonCancelled, "the executor cancelled the request")
-
 // fetches are a session's requests that have not ended.
 type fetches struct {
 	ses     *session
@@ -101,7 +99,7 @@ func (f *fetches) cancel(id uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if ft := f.open[id]; ft != nil {
-		ft.cancel(errCancelled)
+		ft.cancel(shuffle.ErrCancelled)
 	}
 }
 
@@ -110,7 +108,7 @@ func (f *fetches) cancelAll() {
 	defer f.mu.Unlock()
 	f.ended = true
 	for _, ft := range f.open {
-		ft.cancel(errCancelled)
+		ft.cancel(shuffle.ErrCancelled)
 	}
 }
 

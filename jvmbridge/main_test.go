@@ -43,7 +43,7 @@ func (f fetchFunc) Fetch(ctx context.Context, req *shuffle.FetchRequest, sink sh
 }
 
 // newRig starts a server; change adjusts its options.
-func newRig(t *testing.T, fetcher jvmbridge.Fetcher, change func(*jvmbridge.Options)) *rig {
+func newRig(t testing.TB, fetcher jvmbridge.Fetcher, change func(*jvmbridge.Options)) *rig {
 	t.Helper()
 	leakcheck.Check(t)
 	dir, err := os.MkdirTemp("", "weft-bridge") // short: a socket's path has at most 107 bytes
@@ -87,7 +87,7 @@ func newRig(t *testing.T, fetcher jvmbridge.Fetcher, change func(*jvmbridge.Opti
 }
 
 // testWriter puts the daemon's log into the test's.
-type testWriter struct{ t *testing.T }
+type testWriter struct{ t testing.TB }
 
 func (w testWriter) Write(p []byte) (int, error) {
 	w.t.Logf("%s", p[:len(p)-1])

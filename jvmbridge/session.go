@@ -158,7 +158,7 @@ func (ses *session) attach(conn *net.UnixConn) bool {
 func (ses *session) end(cause error) {
 	ses.endOnce.Do(func() {
 		ses.say(cause)
-		ses.cancel(cause)
+		ses.cancel(shuffle.ErrCancelled)
 		ses.out.close()
 		ses.member.Leave()
 		if err := ses.closeArenas(); err != nil { // before the leases: what they name is not used again
