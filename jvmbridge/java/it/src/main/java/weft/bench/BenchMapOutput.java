@@ -9,7 +9,6 @@ import java.io.OutputStream;
 import java.util.Random;
 import org.apache.spark.SparkEnv;
 import org.apache.spark.shuffle.IndexShuffleBlockResolver;
-import org.apache.spark.shuffle.ShuffleManager;
 import scala.Option;
 
 /** A map output of equal blocks, written where Spark's own writers would put it, so that both clients can fetch it. */
@@ -19,8 +18,7 @@ final class BenchMapOutput {
   private BenchMapOutput() {}
 
   static void write(int shuffleId, int blockBytes, int blocks) throws IOException {
-    ShuffleManager manager = SparkEnv.get().shuffleManager();
-    IndexShuffleBlockResolver resolver = (IndexShuffleBlockResolver) manager.shuffleBlockResolver();
+    IndexShuffleBlockResolver resolver = (IndexShuffleBlockResolver) SparkEnv.get().shuffleManager().shuffleBlockResolver();
     File data = FetchBench.absent(resolver.getDataFile(shuffleId, MAP_ID));
     File index = FetchBench.absent(resolver.getIndexFile(shuffleId, MAP_ID, Option.empty()));
     byte[] block = new byte[blockBytes];
@@ -36,6 +34,7 @@ final class BenchMapOutput {
         out.writeLong((long) i * blockBytes);
       }
     }
-    Reflect.call(manager, "registerMapOutput", new Class<?>[] {int.class, long.class, int.class}, shuffleId, MAP_ID, blocks);
+    Object runtime = Reflect.call(SparkEnv.get().blockManager().blockTransferService(), "runtime", new Class<?>[0]);
+    Reflect.call(runtime, "committed", new Class<?>[] {int.class, long.class, int.class}, shuffleId, MAP_ID, blocks);
   }
 }

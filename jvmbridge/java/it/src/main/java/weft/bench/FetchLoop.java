@@ -28,7 +28,7 @@ final class FetchLoop {
 
   static FetchLoop netty(FetchBench.Owner owner) {
     BlockStoreClient swapped = SparkEnv.get().blockManager().blockStoreClient();
-    return new FetchLoop("netty", (BlockStoreClient) Reflect.call(swapped, "stock", new Class<?>[0]), owner);
+    return new FetchLoop("netty", (BlockStoreClient) Reflect.field(swapped, "stock"), owner);
   }
 
   /** Fetches for about {@code millis} and returns the record as JSON. */
