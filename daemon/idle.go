@@ -11,7 +11,8 @@ type idle struct {
 	over  chan struct{} // closed when the grace time has passed
 
 	mu    sync.Mutex
-	timer *time.Timer // nil while a session is open, and after stop
+	timer *time.Timer // nil while a session is open
+	turn  int         // counts the timers: one that was stopped too late finds another number
 	done  bool
 }
 
@@ -34,17 +35,16 @@ func (i *idle) sessions(n int) {
 		i.timer.Stop()
 		i.timer = nil
 	case n == 0 && i.timer == nil:
-		var t *time.Timer
-		t = time.AfterFunc(i.grace, func() { i.expire(t) })
-		i.timer = t
+		i.turn++
+		turn := i.turn
+		i.timer = time.AfterFunc(i.grace, func() { i.expire(turn) })
 	}
 }
 
-// expire is t's function; a timer that was stopped too late has another one or none in its place.
-func (i *idle) expire(t *time.Timer) {
+func (i *idle) expire(turn int) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.timer == t && !i.done {
+	if i.timer != nil && i.turn == turn && !i.done {
 		i.done = true
 		close(i.over)
 	}
