@@ -73,8 +73,8 @@ func (c *server) run() {
 // end ends the connection. The first error is the cause.
 func (c *server) end(err error) {
 	c.once.Do(func() {
+		_ = c.sock.Close() // first, so that nothing cancelled is taken for an answer
 		c.cancel(err)
-		_ = c.sock.Close()
 		if !errors.Is(err, io.EOF) && !errors.Is(err, errClosed) {
 			c.log.Warn("a peer's connection ended; what it asked for is dropped", "err", err)
 		}

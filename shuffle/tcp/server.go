@@ -3,7 +3,6 @@ package tcp
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"sync"
@@ -49,7 +48,7 @@ func (s *Server) Addr() netip.AddrPort {
 	return s.listener.Addr().(*net.TCPAddr).AddrPort() //nolint:forcetypeassert // a TCP listener
 }
 
-// Serve accepts connections until Close; it returns nil then.
+// Serve accepts connections until Close. It returns nil.
 func (s *Server) Serve() error {
 	var pause time.Duration
 	for {
@@ -59,12 +58,8 @@ func (s *Server) Serve() error {
 			s.welcome(sock)
 			continue
 		}
-		if s.ctx.Err() != nil {
+		if errors.Is(err, net.ErrClosed) {
 			return nil
-		}
-		var ne net.Error
-		if !errors.As(err, &ne) || errors.Is(err, net.ErrClosed) {
-			return fmt.Errorf("accept peers: %w", err)
 		}
 		pause = min(max(2*pause, 5*time.Millisecond), time.Second) // out of descriptors, most likely: others may go
 		s.opts.Log.Warn("a peer's connection could not be accepted; trying again", "err", err, "pause", pause)
@@ -107,7 +102,6 @@ func (s *Server) Conns() int {
 
 // Close ends the listener and all connections. It returns when no block is used any more.
 func (s *Server) Close() error {
-	s.cancel()
 	err := s.listener.Close()
 	s.mu.Lock()
 	s.closed = true
@@ -115,6 +109,7 @@ func (s *Server) Close() error {
 		c.end(errClosed)
 	}
 	s.mu.Unlock()
+	s.cancel()
 	s.tasks.Wait()
 	if errors.Is(err, net.ErrClosed) {
 		return nil

@@ -1,0 +1,67 @@
+package tcp_test
+
+import (
+	"log/slog"
+	"net"
+	"testing"
+	"time"
+
+	"weft/internal/leakcheck"
+	"weft/internal/metrics"
+	"weft/shuffle"
+	"weft/shuffle/tcp"
+	"weft/shuffle/transporttest"
+)
+
+func TestMain(m *testing.M) { leakcheck.Main(m) }
+
+var (
+	ownerID  = [16]byte{1, 2, 3}
+	readerID = [16]byte{4, 5, 6}
+)
+
+func options(id [16]byte) tcp.Options {
+	return tcp.Options{DaemonID: id, PeerTimeout: 20 * time.Second, Log: slog.New(slog.DiscardHandler)}
+}
+
+// listen starts a server on a loopback address, and returns where it is.
+func listen(t testing.TB, src shuffle.Source, network, host string) (*tcp.Server, shuffle.PeerAddr) {
+	t.Helper()
+	l, err := net.ListenTCP(network, &net.TCPAddr{IP: net.ParseIP(host)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := tcp.NewServer(l, options(ownerID), src, metrics.NewSet())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve() }()
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+		if err := <-ended; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	return s, shuffle.PeerAddr{Hosts: []string{host}, Port: s.Addr().Port(), DaemonID: ownerID}
+}
+
+func dial(t testing.TB, peer shuffle.PeerAddr) shuffle.Conn {
+	t.Helper()
+	c, err := tcp.New(options(readerID)).Dial(t.Context(), peer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func TestConformance(t *testing.T) {
+	for _, host := range []string{"127.0.0.1", "::1"} {
+		t.Run(host, func(t *testing.T) {
+			transporttest.Run(t, func(t *testing.T, src shuffle.Source) transporttest.Link {
+				s, peer := listen(t, src, "tcp", host)
+				return transporttest.Link{Conn: dial(t, peer), Kill: func() { _ = s.Close() }}
+			})
+		})
+	}
+}

@@ -1,0 +1,161 @@
+package transporttest
+
+import (
+	"bytes"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"weft/shuffle"
+)
+
+// patience is how long a step may take that takes no time.
+const patience = 20 * time.Second
+
+// poison is what memory is filled with that nobody may write to any more.
+const poison = 0xdb
+
+// locate is a Locate under way.
+type locate struct {
+	eager []byte
+	ended chan struct{}
+	got   []shuffle.Located
+	err   error
+}
+
+// read is a Read under way.
+type read struct {
+	dst   []byte
+	ended chan struct{}
+	err   error
+}
+
+// caller calls a connection's methods and checks what every call has to keep to: done is called once, and not from inside.
+type caller struct {
+	t    testing.TB
+	conn shuffle.Conn
+}
+
+func (c caller) once(ended chan struct{}) func(set func()) {
+	var calls atomic.Int32
+	return func(set func()) {
+		if calls.Add(1) != 1 {
+			c.t.Error("done was called twice")
+			return
+		}
+		set()
+		close(ended)
+	}
+}
+
+func (c caller) locate(ids []shuffle.BlockID, eagerBytes, eagerBlock int) *locate {
+	l := &locate{eager: make([]byte, eagerBytes), ended: make(chan struct{})}
+	once := c.once(l.ended)
+	var inside sync.Mutex // done waits for it, and would so for ever if it were called from inside
+	inside.Lock()
+	defer inside.Unlock()
+	req := &shuffle.LocateRequest{App: shuffle.App{ID: "app"}, Executor: "1", Blocks: ids, EagerBlock: eagerBlock}
+	c.conn.Locate(req, l.eager, func(got []shuffle.Located, err error) {
+		inside.Lock()
+		defer inside.Unlock()
+		once(func() { l.got, l.err = got, err })
+	})
+	return l
+}
+
+func (c caller) read(dst []byte, release []uint64, ranges ...shuffle.Range) *read {
+	r := &read{dst: dst, ended: make(chan struct{})}
+	once := c.once(r.ended)
+	var inside sync.Mutex
+	inside.Lock()
+	defer inside.Unlock()
+	c.conn.Read(ranges, release, r.dst, func(err error) {
+		inside.Lock()
+		defer inside.Unlock()
+		once(func() { r.err = err })
+	})
+	return r
+}
+
+func wait(t testing.TB, ended <-chan struct{}, what string) {
+	t.Helper()
+	select {
+	case <-ended:
+	case <-time.After(patience):
+		t.Fatalf("%s did not end", what)
+	}
+}
+
+// located waits for the answer.
+func (l *locate) located(t testing.TB) []shuffle.Located {
+	t.Helper()
+	wait(t, l.ended, "Locate")
+	if l.err != nil {
+		t.Fatalf("Locate: %v", l.err)
+	}
+	return l.got
+}
+
+func (r *read) bytes(t testing.TB) []byte {
+	t.Helper()
+	wait(t, r.ended, "Read")
+	if r.err != nil {
+		t.Fatalf("Read: %v", r.err)
+	}
+	return r.dst
+}
+
+// fetch locates blocks and reads what was not sent eagerly; it returns the bytes of each.
+func (c caller) fetch(ids []shuffle.BlockID, eagerBytes, eagerBlock int) [][]byte {
+	c.t.Helper()
+	l := c.locate(ids, eagerBytes, eagerBlock)
+	got := l.located(c.t)
+	all := make([][]byte, len(got))
+	for i, b := range got {
+		switch {
+		case b.Err != nil:
+			c.t.Fatalf("block %d: %v", i, b.Err)
+		case b.Handle == 0:
+			all[i] = l.eager[b.EagerOff : b.EagerOff+int(b.Length)]
+		default:
+			all[i] = c.read(make([]byte, b.Length), []uint64{b.Handle}, shuffle.Range{Handle: b.Handle, Length: b.Length}).bytes(c.t)
+		}
+		if b.Checked && shuffle.Checksum(all[i]) != b.CRC {
+			c.t.Errorf("block %d: the bytes do not match the checksum", i)
+		}
+	}
+	return all
+}
+
+func same(t testing.TB, got, want [][]byte) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%d blocks, want %d", len(got), len(want))
+	}
+	for i := range got {
+		if !bytes.Equal(got[i], want[i]) {
+			t.Errorf("block %d: other bytes than its owner's (%d, want %d)", i, len(got[i]), len(want[i]))
+		}
+	}
+}
+
+// blockError is the BlockError that err must be: an answer of the owner, after which the connection goes on.
+func blockError(t testing.TB, err error) *shuffle.BlockError {
+	t.Helper()
+	var be *shuffle.BlockError
+	if !errors.As(err, &be) {
+		t.Fatalf("error %v, want a BlockError", err)
+	}
+	return be
+}
+
+// broken fails unless err says that the connection is of no more use.
+func broken(t testing.TB, err error) {
+	t.Helper()
+	var be *shuffle.BlockError
+	if err == nil || errors.As(err, &be) {
+		t.Errorf("error %v, want one that says that the connection ended", err)
+	}
+}
