@@ -80,8 +80,10 @@ func TestMayConnect(t *testing.T) {
 
 // What parses is written again as the same message; nothing panics or reads beyond its input.
 func FuzzFrames(f *testing.F) {
-	for _, v := range readVectors(f) {
-		f.Add(v.frame)
+	for file := range vectorKinds {
+		for _, v := range readVectors(f, file) {
+			f.Add(v.frame)
+		}
 	}
 	f.Add(append(binary.BigEndian.AppendUint32(nil, maxFrame), "short"...))
 	f.Fuzz(func(t *testing.T, stream []byte) {

@@ -1,6 +1,7 @@
 package invariants
 
 import (
+	"bytes"
 	"reflect"
 	"testing"
 )
@@ -16,14 +17,15 @@ func TestCheckPanicsUnderTheTagOnly(t *testing.T) {
 }
 
 func TestFillPoisonsUnderTheTagOnly(t *testing.T) {
-	mem := []byte{1, 2, 3}
-	Fill(mem)
-	want := []byte{1, 2, 3}
-	if Enabled {
-		want = []byte{Poison, Poison, Poison}
-	}
-	if !reflect.DeepEqual(mem, want) {
-		t.Errorf("memory is %v, want %v", mem, want)
+	for n := range 10 {
+		mem, want := bytes.Repeat([]byte{1}, n), bytes.Repeat([]byte{1}, n)
+		Fill(mem)
+		if Enabled {
+			want = bytes.Repeat([]byte{Poison}, n)
+		}
+		if !bytes.Equal(mem, want) {
+			t.Errorf("memory is %v, want %v", mem, want)
+		}
 	}
 }
 
