@@ -27,9 +27,6 @@ func NewBudget(max int64) *Budget {
 	}
 }
 
-// Max returns the limit in bytes.
-func (b *Budget) Max() int64 { return b.max }
-
 // Usage returns what the arenas have, by purpose.
 func (b *Budget) Usage() map[string]Usage {
 	b.mu.Lock()
