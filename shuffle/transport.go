@@ -38,7 +38,7 @@ type Conn interface {
 	Locate(req *LocateRequest, eager []byte, done func([]Located, error))
 
 	// Read fetches ranges into dst, one behind the other; their lengths sum to len(dst). Handles in release are given up
-	// once the ranges were served.
+	// once the ranges were served; Reads of them that were asked for before are served all the same.
 	Read(ranges []Range, release []uint64, dst []byte, done func(error))
 
 	// Release gives handles up without reading them (any more). Best effort: the owner drops all of them when the connection ends.

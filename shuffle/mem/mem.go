@@ -86,42 +86,59 @@ func (c *conn) Locate(req *shuffle.LocateRequest, eager []byte, done func([]shuf
 	})
 }
 
-// Read implements shuffle.Conn.
+// Read implements shuffle.Conn. It takes hold of the blocks before it returns: the next Read may release their handles.
 func (c *conn) Read(ranges []shuffle.Range, release []uint64, dst []byte, done func(error)) {
 	ranges, release = append([]shuffle.Range(nil), ranges...), append([]uint64(nil), release...)
-	c.begin(func(open bool) {
-		if !open {
-			done(errClosed)
-			return
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		go done(errClosed)
+		return
+	}
+	blocks, err := c.acquire(ranges)
+	c.ops.Go(func() {
+		if err == nil {
+			err = c.read(blocks, ranges, dst)
 		}
-		err := c.read(ranges, dst)
 		c.table.Release(release, err == nil)
 		done(err)
 	})
 }
 
-func (c *conn) read(ranges []shuffle.Range, dst []byte) error {
+func (c *conn) acquire(ranges []shuffle.Range) ([]*serve.Block, error) {
+	blocks := make([]*serve.Block, 0, len(ranges))
 	for _, r := range ranges {
 		b, err := c.table.Acquire(r)
 		if err != nil {
-			return err
+			for _, b := range blocks {
+				c.table.Done(b, 0)
+			}
+			return nil, err
 		}
-		if r.Length > int64(len(dst)) {
+		blocks = append(blocks, b)
+	}
+	return blocks, nil
+}
+
+// read copies the ranges and gives the blocks back.
+func (c *conn) read(blocks []*serve.Block, ranges []shuffle.Range, dst []byte) (err error) {
+	for i, r := range ranges {
+		served := int64(0)
+		switch {
+		case err != nil:
+		case r.Length > int64(len(dst)):
 			err = shuffle.Errorf(shuffle.ReasonInternal, "ranges are longer than the memory for them")
-		} else {
-			err = b.ReadAt(dst[:r.Length], r.Offset)
+		default:
+			if err = blocks[i].ReadAt(dst[:r.Length], r.Offset); err == nil {
+				served, dst = r.Length, dst[r.Length:]
+			}
 		}
-		if err != nil {
-			c.table.Done(b, 0)
-			return err
-		}
-		c.table.Done(b, r.Length)
-		dst = dst[r.Length:]
+		c.table.Done(blocks[i], served)
 	}
-	if len(dst) > 0 {
-		return shuffle.Errorf(shuffle.ReasonInternal, "ranges are %d bytes shorter than the memory for them", len(dst))
+	if err == nil && len(dst) > 0 {
+		err = shuffle.Errorf(shuffle.ReasonInternal, "ranges are %d bytes shorter than the memory for them", len(dst))
 	}
-	return nil
+	return err
 }
 
 // Release implements shuffle.Conn.
