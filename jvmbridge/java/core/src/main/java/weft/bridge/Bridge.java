@@ -18,6 +18,9 @@ import weft.proto.BridgeProto.UnregisterShuffle;
  * The executor's way to its node's daemon: one session, opened on demand and again whenever it was lost. Thread-safe.
  */
 public final class Bridge implements AutoCloseable {
+  /** A daemon that lets a fetch time out by more than this is hung. */
+  private static final long PATIENCE_MS = 5000;
+
   /** Where the files of a map output are. */
   public interface Files {
     String data(int shuffle, long map);
@@ -45,6 +48,18 @@ public final class Bridge implements AutoCloseable {
       Executor workers,
       Launcher launcher,
       SessionListener listener) {
+    this(settings, PATIENCE_MS, hello, source, files, workers, launcher, listener);
+  }
+
+  Bridge(
+      Settings settings,
+      long patienceMs,
+      HelloSource hello,
+      BlockSource source,
+      Files files,
+      Executor workers,
+      Launcher launcher,
+      SessionListener listener) {
     Epoll.ensureAvailability();
     this.loop = new EpollEventLoopGroup(1, new DefaultThreadFactory("weft-bridge", true));
     this.outputs = new MapOutputs(files);
@@ -53,6 +68,7 @@ public final class Bridge implements AutoCloseable {
             loop,
             settings.socketDir.resolve("weft-v1.sock"),
             settings.fetchTimeoutMs,
+            patienceMs,
             source,
             workers,
             leaks);

@@ -34,6 +34,7 @@ final class Dialer {
   private final EventLoopGroup loop; // of one thread, so that a session's two sockets share it
   private final Path socket;
   private final long fetchTimeoutMs;
+  private final long patienceMs;
   private final BlockSource source;
   private final Executor workers;
   private final LeakDetector leaks;
@@ -42,12 +43,14 @@ final class Dialer {
       EventLoopGroup loop,
       Path socket,
       long fetchTimeoutMs,
+      long patienceMs,
       BlockSource source,
       Executor workers,
       LeakDetector leaks) {
     this.loop = loop;
     this.socket = socket;
     this.fetchTimeoutMs = fetchTimeoutMs;
+    this.patienceMs = patienceMs;
     this.source = source;
     this.workers = workers;
     this.leaks = leaks;
@@ -74,7 +77,7 @@ final class Dialer {
       Descriptors descriptors = new Descriptors();
       second = connect(deadline, new Frames.Encoder(), descriptors);
       session =
-          new Session(main, second, welcome, fetchTimeoutMs, source, workers, leaks);
+          new Session(main, second, welcome, fetchTimeoutMs, patienceMs, source, workers, leaks);
       greetings.session = session;
       descriptors.session = session;
       // Written on the loop, so that both handlers see the session before the daemon can answer.

@@ -27,9 +27,6 @@ import weft.proto.BridgeProto.Welcome;
 final class Session {
   private static final Logger LOG = LoggerFactory.getLogger(Session.class);
 
-  /** How much longer than asked the daemon may stay silent about a fetch before it counts as hung. */
-  private static final long PATIENCE_MS = 5000;
-
   private static final long SWEEP_MS = 1000;
 
   private final Channel main;
@@ -37,6 +34,7 @@ final class Session {
   private final EventLoop loop;
   private final Welcome welcome;
   private final long fetchTimeoutMs;
+  private final long patienceMs;
   private final LeakDetector leaks;
   private final Segments segments = new Segments();
   private final LeaseReturns returns;
@@ -47,11 +45,16 @@ final class Session {
   private long lastRequest;
   private long lastSweep = System.nanoTime();
 
+  /**
+   * @param fetchTimeoutMs what the daemon is told to give a fetch up after, without progress
+   * @param patienceMs how much longer it may say nothing about a fetch before it counts as hung
+   */
   Session(
       Channel main,
       Channel descriptors,
       Welcome welcome,
       long fetchTimeoutMs,
+      long patienceMs,
       BlockSource source,
       Executor workers,
       LeakDetector leaks) {
@@ -60,6 +63,7 @@ final class Session {
     this.loop = main.eventLoop();
     this.welcome = welcome;
     this.fetchTimeoutMs = fetchTimeoutMs;
+    this.patienceMs = patienceMs;
     this.leaks = leaks;
     this.returns =
         new LeaseReturns(loop, r -> send(ToDaemon.newBuilder().setRelease(r).build()));
@@ -201,12 +205,12 @@ final class Session {
     long now = System.nanoTime();
     boolean paused = now - lastSweep > TimeUnit.MILLISECONDS.toNanos(3 * SWEEP_MS);
     lastSweep = now;
-    long limit = TimeUnit.MILLISECONDS.toNanos(fetchTimeoutMs + PATIENCE_MS);
+    long limit = TimeUnit.MILLISECONDS.toNanos(fetchTimeoutMs + patienceMs);
     for (FetchCall call : calls.values()) {
       if (paused) {
         call.progress = now; // this JVM stood still; what came meanwhile has not been read yet
       } else if (now - call.progress > limit) {
-        end("it did not answer for " + (fetchTimeoutMs + PATIENCE_MS) + " ms");
+        end("it did not answer for " + (fetchTimeoutMs + patienceMs) + " ms");
         return;
       }
     }

@@ -1,0 +1,256 @@
+package weft.bridge;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static weft.bridge.BridgeFixture.delivered;
+import static weft.bridge.BridgeFixture.pattern;
+import static weft.bridge.BridgeFixture.piece;
+
+import java.io.RandomAccessFile;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.Map;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import weft.proto.BlockProto.Reason;
+import weft.proto.BridgeProto.Delivery;
+import weft.proto.BridgeProto.DropSegment;
+import weft.proto.BridgeProto.Failed;
+import weft.proto.BridgeProto.Fetch;
+import weft.proto.BridgeProto.Release;
+import weft.proto.BridgeProto.SegmentKind;
+import weft.proto.BridgeProto.ToJvm;
+
+@Timeout(30)
+class BridgeFetchTest {
+  private BridgeFixture f;
+  private FakeDaemon daemon;
+
+  @BeforeEach
+  void open() throws Exception {
+    f = new BridgeFixture().open();
+    daemon = f.daemon;
+  }
+
+  @AfterEach
+  void close() throws Exception {
+    f.close();
+  }
+
+  @Test
+  void blocksAreReadWhereTheyLieAndTheirSharesGoBackTogether() throws Exception {
+    byte[] content = pattern(4096, 1);
+    daemon.addSegment(f.dir, 0, SegmentKind.SEGMENT_RECEIVE, content).close();
+    RecordingSink sink = f.fetch(false, "shuffle_3_9_0", "shuffle_3_9_1_4");
+
+    Fetch fetch = daemon.nextFetch();
+    assertEquals(Delivery.DELIVERY_WHOLE, fetch.getDelivery());
+    assertEquals("2", fetch.getExecutorId());
+    assertEquals(200, fetch.getTimeoutMs());
+    assertEquals(Arrays.asList(1, 4), fetch.getBlocks().getReduceEndList());
+
+    daemon.send(delivered(fetch.getRequestId(), 11, 0, new long[] {1, 100, 50}, new long[] {0, 0, 100}));
+    RecordingSink.Event second = sink.next();
+    RecordingSink.Event first = sink.next();
+    assertEquals(1, second.block);
+    assertEquals("mem", second.text);
+    assertArrayEquals(Arrays.copyOfRange(content, 100, 150), second.bytes());
+    assertArrayEquals(Arrays.copyOfRange(content, 0, 100), first.bytes());
+    assertTrue(first.share.bytes().isReadOnly());
+    assertEquals(1, f.bridge.leasesOut());
+
+    first.share.release();
+    second.share.release();
+    assertEquals(2, releases(2).get(11L));
+    assertEquals(0, f.bridge.leasesOut());
+  }
+
+  @Test
+  void whatLiesInASegmentWaitsForItsDescriptor() throws Exception {
+    byte[] content = pattern(64, 2);
+    RandomAccessFile file = new RandomAccessFile(f.dir.resolve("late").toFile(), "rw");
+    file.write(content);
+    RecordingSink sink = f.fetch(false, "a", "b");
+    long request = daemon.nextFetch().getRequestId();
+
+    daemon.announce(5, SegmentKind.SEGMENT_RECEIVE, 64);
+    daemon.send(delivered(request, 1, 5, new long[] {0, 0, 64}));
+    daemon.send(failed(request, Reason.REASON_NOT_FOUND, 1));
+    assertNull(sink.events.poll(100, java.util.concurrent.TimeUnit.MILLISECONDS));
+    daemon.sendDescriptor(file);
+
+    assertArrayEquals(content, sink.next().bytes());
+    assertEquals(Reason.REASON_NOT_FOUND, sink.next().reason);
+    file.close();
+  }
+
+  @Test
+  void namesAreMovedBehindShuffleBlocksAndBack() throws Exception {
+    RecordingSink sink = f.fetch(false, "rdd_1_2", "shuffle_1_2_3", "broadcast_1");
+    Fetch fetch = daemon.nextFetch();
+    assertEquals(1, fetch.getBlocks().getShuffleIdCount());
+    assertEquals(Arrays.asList("rdd_1_2", "broadcast_1"), fetch.getBlocks().getNameList());
+    daemon.send(failed(fetch.getRequestId(), Reason.REASON_NOT_FOUND, 0));
+    daemon.send(failed(fetch.getRequestId(), Reason.REASON_NOT_FOUND, 2));
+    assertEquals(1, sink.next().block);
+    assertEquals(2, sink.next().block);
+  }
+
+  @Test
+  void aBlockWithoutBytesNeedsNoSegment() throws Exception {
+    RecordingSink sink = f.fetch(false, "a");
+    daemon.send(delivered(daemon.nextFetch().getRequestId(), 0, 0, new long[] {0, 0, 0}));
+    RecordingSink.Event event = sink.next();
+    assertEquals(0, event.share.bytes().remaining());
+    event.share.release();
+    assertNull(daemon.nextWithin(50));
+  }
+
+  @Test
+  void aBlockWithoutBytesInALeaseGivesItsShareBackAtOnce() throws Exception {
+    daemon.addSegment(f.dir, 0, SegmentKind.SEGMENT_RECEIVE, pattern(10, 3)).close();
+    RecordingSink sink = f.fetch(false, "a", "b");
+    long request = daemon.nextFetch().getRequestId();
+    daemon.send(delivered(request, 4, 0, new long[] {0, 0, 0}, new long[] {1, 0, 10}));
+    sink.next().share.release();
+    sink.next().share.release();
+    assertEquals(2, releases(2).get(4L));
+  }
+
+  @Test
+  void piecesComeInOrder() throws Exception {
+    byte[] content = pattern(30, 4);
+    daemon.addSegment(f.dir, 0, SegmentKind.SEGMENT_RECEIVE, content).close();
+    RecordingSink sink = f.fetch(true, "big");
+    Fetch fetch = daemon.nextFetch();
+    assertEquals(Delivery.DELIVERY_PIECES, fetch.getDelivery());
+    daemon.send(piece(fetch.getRequestId(), 1, 0, 0, 0, 20, 0, 50));
+    daemon.send(piece(fetch.getRequestId(), 2, 0, 0, 0, 30, 20, 50));
+    RecordingSink.Event first = sink.next();
+    RecordingSink.Event second = sink.next();
+    assertEquals(0, first.offset);
+    assertEquals(20, second.offset);
+    assertEquals(50, second.blockLength);
+    assertArrayEquals(content, second.bytes());
+    assertEquals(1, sink.ends.get(0));
+  }
+
+  @Test
+  void cancelIsAnsweredByTheDaemon() throws Exception {
+    RecordingSink sink = new RecordingSink(1);
+    Runnable cancel =
+        f.bridge.fetch(
+            new FetchRequest(BridgeFixture.PEER, "2", new BlockNames(new String[] {"a"}), false), sink);
+    long request = daemon.nextFetch().getRequestId();
+    cancel.run();
+    assertEquals(request, daemon.next().getCancel().getRequestId());
+    daemon.send(failed(request, Reason.REASON_CANCELLED, 0));
+    assertEquals(Reason.REASON_CANCELLED, sink.next().reason);
+    cancel.run();
+    assertNull(daemon.nextWithin(50), "a fetch that has ended is not cancelled");
+  }
+
+  @Test
+  void aDroppedSegmentStaysReadableWhileALeaseIsOut() throws Exception {
+    byte[] content = pattern(10, 5);
+    daemon.addSegment(f.dir, 0, SegmentKind.SEGMENT_RECEIVE, content).close();
+    RecordingSink sink = f.fetch(false, "a");
+    daemon.send(delivered(daemon.nextFetch().getRequestId(), 1, 0, new long[] {0, 0, 10}));
+    RecordingSink.Event event = sink.next();
+    daemon.send(ToJvm.newBuilder().setDropSegment(DropSegment.newBuilder().setSegment(0)));
+    RecordingSink barrier = f.fetch(false, "b");
+    daemon.send(failed(daemon.nextFetch().getRequestId(), Reason.REASON_NOT_FOUND, 0));
+    barrier.next();
+    assertArrayEquals(content, event.bytes());
+    event.share.release();
+    assertThrows(IllegalStateException.class, event.share::bytes);
+  }
+
+  @Test
+  void aDaemonThatBreaksTheProtocolLosesTheSession() throws Exception {
+    assertEquals("opened [10.0.0.1]:7400", f.told());
+    for (Misdeed misdeed : Misdeed.values()) {
+      RecordingSink sink = f.fetch(misdeed == Misdeed.PIECE_OUT_OF_ORDER, "a", "b");
+      long request = daemon.nextFetch().getRequestId();
+      daemon.addSegment(f.dir, 1, SegmentKind.SEGMENT_RECEIVE, pattern(10, 6)).close();
+      misdeed.commit(daemon, request);
+      RecordingSink.Event event = sink.next();
+      while (event.reason == null) {
+        event.share.release();
+        event = sink.next();
+      }
+      assertEquals(Reason.REASON_DAEMON_GONE, event.reason, misdeed.name());
+      assertEquals("lost", f.told(), misdeed.name());
+      daemon.awaitSession();
+      assertTrue(f.told().startsWith("opened"), misdeed.name());
+      assertFalse(sink.ends.get(0) != 1 || sink.ends.get(1) != 1, misdeed + ": " + sink.ends);
+    }
+  }
+
+  private enum Misdeed {
+    GARBAGE {
+      @Override
+      void commit(FakeDaemon d, long request) {
+        d.sendRaw(new byte[] {(byte) 0xff, 1, 2, 3});
+      }
+    },
+    OUTSIDE_THE_SEGMENT {
+      @Override
+      void commit(FakeDaemon d, long request) {
+        d.send(delivered(request, 1, 1, new long[] {0, 0, 5}, new long[] {1, 5, 6}));
+      }
+    },
+    UNKNOWN_SEGMENT {
+      @Override
+      void commit(FakeDaemon d, long request) {
+        d.send(delivered(request, 1, 9, new long[] {0, 0, 5}));
+      }
+    },
+    TWICE {
+      @Override
+      void commit(FakeDaemon d, long request) {
+        d.send(delivered(request, 1, 1, new long[] {0, 0, 5}));
+        d.send(delivered(request, 2, 1, new long[] {0, 0, 5}));
+      }
+    },
+    UNKNOWN_REQUEST {
+      @Override
+      void commit(FakeDaemon d, long request) {
+        d.send(failed(request + 1, Reason.REASON_INTERNAL, 0));
+      }
+    },
+    PIECE_OUT_OF_ORDER {
+      @Override
+      void commit(FakeDaemon d, long request) {
+        d.send(piece(request, 1, 1, 0, 0, 5, 5, 10));
+      }
+    };
+
+    abstract void commit(FakeDaemon daemon, long request);
+  }
+
+  private static ToJvm.Builder failed(long request, Reason reason, int block) {
+    return ToJvm.newBuilder()
+        .setFailed(Failed.newBuilder().setRequestId(request).setReason(reason).addBlock(block).setDetail("why"));
+  }
+
+  /** Shares given back, by lease, once this many have come. */
+  private Map<Long, Integer> releases(int shares) throws InterruptedException {
+    Map<Long, Integer> back = new HashMap<>();
+    int sum = 0;
+    while (sum < shares) {
+      Release release = daemon.next().getRelease();
+      for (int i = 0; i < release.getLeaseCount(); i++) {
+        back.merge(release.getLease(i), release.getCount(i), Integer::sum);
+        sum += release.getCount(i);
+      }
+    }
+    return back;
+  }
+}
