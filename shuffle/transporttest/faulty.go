@@ -1,0 +1,153 @@
+package transporttest
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"weft/shuffle"
+)
+
+// errFault is what breaks a connection.
+var errFault = errors.New("fault: the connection broke")
+
+// Faulty is transport t, except for what the script breaks.
+func Faulty(t shuffle.Transport, s *Script) shuffle.Transport { return &faulty{t, s} }
+
+type faulty struct {
+	shuffle.Transport
+	script *Script
+}
+
+func (f *faulty) Dial(ctx context.Context, peer shuffle.PeerAddr) (shuffle.Conn, error) {
+	if r := f.script.next("dial"); r != nil {
+		switch {
+		case r.action == "delay":
+			select {
+			case <-time.After(r.delay):
+			case <-ctx.Done():
+				return nil, context.Cause(ctx)
+			}
+		case r.reason != shuffle.ReasonNone:
+			return nil, shuffle.Errorf(r.reason, "fault")
+		default:
+			return nil, errFault
+		}
+	}
+	c, err := f.Transport.Dial(ctx, peer)
+	if err != nil {
+		return nil, err
+	}
+	return &faultyConn{Conn: c, script: f.script, closed: make(chan struct{})}, nil
+}
+
+type faultyConn struct {
+	shuffle.Conn
+	script *Script
+
+	mu      sync.Mutex
+	ended   bool
+	closed  chan struct{}  // by Close
+	delayed sync.WaitGroup // operations that a rule holds; grows only while not ended
+	killed  sync.Once
+}
+
+func (c *faultyConn) Locate(req *shuffle.LocateRequest, eager []byte, done func([]shuffle.Located, error)) {
+	c.apply(c.script.next("locate"), eager,
+		func(done func(error)) {
+			c.Conn.Locate(req, eager, func(l []shuffle.Located, err error) { finishLocate(l, err, done) })
+		},
+		func(l []shuffle.Located, err error) { done(l, err) })
+}
+
+func (c *faultyConn) Read(ranges []shuffle.Range, release []uint64, dst []byte, done func(error)) {
+	c.apply(c.script.next("read"), dst,
+		func(done func(error)) { c.Conn.Read(ranges, release, dst, done) },
+		func(_ []shuffle.Located, err error) { done(err) })
+}
+
+// locatedResult carries an answer through the error that apply's start reports.
+type locatedResult struct{ located []shuffle.Located }
+
+func (*locatedResult) Error() string { return "an answer" }
+
+func finishLocate(l []shuffle.Located, err error, done func(error)) {
+	if err == nil {
+		err = &locatedResult{l}
+	}
+	done(err)
+}
+
+// apply does what a rule says with an operation that start begins, and calls done with the outcome.
+func (c *faultyConn) apply(r *rule, mem []byte, start func(func(error)), done func([]shuffle.Located, error)) {
+	end := func(err error) {
+		var l *locatedResult
+		if errors.As(err, &l) {
+			done(l.located, nil)
+			return
+		}
+		done(nil, err)
+	}
+	if r == nil {
+		start(end)
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		go end(errFault)
+		return
+	}
+	c.delayed.Add(1)
+	held := func(err error) {
+		defer c.delayed.Done()
+		end(err)
+	}
+	go func() {
+		switch r.action {
+		case "delay":
+			select {
+			case <-time.After(r.delay):
+				start(held)
+			case <-c.closed:
+				held(errFault)
+			}
+		case "fail":
+			if r.reason != shuffle.ReasonNone {
+				held(shuffle.Errorf(r.reason, "fault"))
+				return
+			}
+			c.kill()
+			held(errFault)
+		case "drop":
+			<-c.closed
+			held(errFault)
+		case "corrupt":
+			start(func(err error) {
+				if len(mem) > 0 {
+					mem[r.index%len(mem)] ^= 1
+				}
+				held(err)
+			})
+		case "kill":
+			start(held)
+			c.kill()
+		}
+	}()
+}
+
+// kill breaks the connection under the operations.
+func (c *faultyConn) kill() { c.killed.Do(func() { go func() { _ = c.Conn.Close() }() }) }
+
+func (c *faultyConn) Close() error {
+	c.mu.Lock()
+	if !c.ended {
+		c.ended = true
+		close(c.closed)
+	}
+	c.mu.Unlock()
+	err := c.Conn.Close()
+	c.delayed.Wait()
+	return err
+}

@@ -1,0 +1,90 @@
+package transporttest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"weft/internal/leakcheck"
+	"weft/internal/metrics"
+	"weft/shuffle"
+	"weft/shuffle/mem"
+)
+
+func TestMain(m *testing.M) { leakcheck.Main(m) }
+
+func TestScript(t *testing.T) {
+	const text = "dial 1 fail peer_refused; locate * delay 5ms; read 3 corrupt 17; read 4 drop; read 5 kill; read 6 fail lost"
+	if got := MustParse("  " + text + ";;").String(); got != text {
+		t.Errorf("%q", got)
+	}
+	for _, bad := range []string{"read", "write 1 drop", "read 0 drop", "read 1 drop 3", "read 1 delay", "read 1 fail sadly", "read 1 sing", "dial 1 drop"} {
+		if _, err := Parse(bad); err == nil {
+			t.Errorf("%q was accepted", bad)
+		}
+	}
+}
+
+// What no rule is about is as it was: the suite passes, also with everything a little later.
+func TestFaultyConforms(t *testing.T) {
+	for _, script := range []string{"", "locate * delay 1ms; read * delay 2ms"} {
+		t.Run(script, func(t *testing.T) {
+			Run(t, func(t *testing.T, src shuffle.Source) Link { return Link{Conn: dial(t, src, script)} })
+		})
+	}
+}
+
+func dial(t *testing.T, src shuffle.Source, script string) shuffle.Conn {
+	c, err := Faulty(mem.New(src, metrics.NewSet()), MustParse(script)).Dial(context.Background(), shuffle.PeerAddr{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestFaults(t *testing.T) {
+	src := NewSource(t)
+	ids, data := src.Add(1000)
+	for _, tt := range []struct {
+		script string
+		check  func(t *testing.T, c caller, r *read)
+	}{
+		{"read 1 corrupt 1001", func(t *testing.T, _ caller, r *read) {
+			if r.bytes(t)[1] != data[0][1]^1 {
+				t.Error("byte 1 is not flipped")
+			}
+		}},
+		{"read 1 fail no_space", func(t *testing.T, _ caller, r *read) {
+			wait(t, r.ended, "Read")
+			if blockError(t, r.err).Reason != shuffle.ReasonNoSpace {
+				t.Errorf("%v", r.err)
+			}
+		}},
+		{"read 1 drop", func(t *testing.T, c caller, r *read) {
+			select {
+			case <-r.ended:
+				t.Error("it ended")
+			case <-time.After(5 * time.Millisecond):
+			}
+			_ = c.conn.Close()
+			wait(t, r.ended, "Read")
+			broken(t, r.err)
+		}},
+		{"read 1 fail lost", func(t *testing.T, c caller, r *read) {
+			wait(t, r.ended, "Read")
+			broken(t, r.err)
+			wait(t, c.conn.Closed(), "Closed")
+		}},
+		{"read 1 kill", func(t *testing.T, c caller, r *read) {
+			wait(t, r.ended, "Read")
+			wait(t, c.conn.Closed(), "Closed")
+		}},
+	} {
+		t.Run(tt.script, func(t *testing.T) {
+			c := caller{t, dial(t, src, tt.script)}
+			defer func() { _ = c.conn.Close() }()
+			got := c.locate(ids, 0, 0).located(t)
+			tt.check(t, c, c.read(make([]byte, 1000), nil, shuffle.Range{Handle: got[0].Handle, Length: 1000}))
+		})
+	}
+}
