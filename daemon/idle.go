@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// firstGrace is how long a daemon waits for its first session at least: whoever started it needs time to connect.
+const firstGrace = 5 * time.Second
+
 // idle tells when no session was open for a grace time, counted from the start too. A grace of 0 never ends.
 type idle struct {
 	grace time.Duration
@@ -18,7 +21,11 @@ type idle struct {
 
 func newIdle(grace time.Duration) *idle {
 	i := &idle{grace: grace, over: make(chan struct{})}
-	i.sessions(0)
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if grace > 0 {
+		i.wait(max(grace, firstGrace))
+	}
 	return i
 }
 
@@ -35,10 +42,15 @@ func (i *idle) sessions(n int) {
 		i.timer.Stop()
 		i.timer = nil
 	case n == 0 && i.timer == nil:
-		i.turn++
-		turn := i.turn
-		i.timer = time.AfterFunc(i.grace, func() { i.expire(turn) })
+		i.wait(i.grace)
 	}
+}
+
+// wait begins to count. mu is held.
+func (i *idle) wait(d time.Duration) {
+	i.turn++
+	turn := i.turn
+	i.timer = time.AfterFunc(d, func() { i.expire(turn) })
 }
 
 func (i *idle) expire(turn int) {

@@ -47,13 +47,19 @@ func TestIdle(t *testing.T) {
 	})
 }
 
-// A daemon that nobody ever connected to leaves too.
+// A daemon that nobody ever connected to leaves too, but not before its starter could.
 func TestIdleFromTheStart(t *testing.T) {
-	synctest.Test(t, func(*testing.T) {
-		i := newIdle(time.Minute)
-		<-i.over
-		i.stop()
-	})
+	for grace, want := range map[time.Duration]time.Duration{time.Minute: time.Minute, time.Millisecond: firstGrace} {
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			i := newIdle(grace)
+			<-i.over
+			i.stop()
+			if took := time.Since(start); took != want {
+				t.Errorf("grace %v: left after %v, want %v", grace, took, want)
+			}
+		})
+	}
 }
 
 func TestNoGraceMeansStay(t *testing.T) {
