@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/build/go/bin:$(PATH):/usr/local/go/bin
 export GOTOOLCHAIN := local
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-GO_SOURCES = $(shell find cmd daemon shuffle jvmbridge internal -name '*.go' -not -name '*_test.go' -not -path '*/target/*') go.mod go.sum
+GO_SOURCES = $(shell find cmd daemon shuffle jvmbridge internal bench -name '*.go' -not -name '*_test.go' -not -path '*/target/*') go.mod go.sum
 JAVA_SOURCES = $(shell find jvmbridge/java -name target -prune -o -path '*/src/main/*' -type f -print -o -name pom.xml -print) \
 	proto/block.proto proto/bridge.proto
 MVN := mvn -q -B -f jvmbridge/java/pom.xml
