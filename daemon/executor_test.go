@@ -24,7 +24,7 @@ type executor struct {
 }
 
 // join connects an executor to the daemon at this bridge socket.
-func join(t *testing.T, socket, app, name string) *executor {
+func join(t testing.TB, socket, app, name string) *executor {
 	t.Helper()
 	e := &executor{name: name, dir: t.TempDir()}
 	var err error
@@ -36,7 +36,7 @@ func join(t *testing.T, socket, app, name string) *executor {
 }
 
 // settle returns when the daemon has handled every frame sent before.
-func (e *executor) settle(t *testing.T) {
+func (e *executor) settle(t testing.TB) {
 	t.Helper()
 	e.fetch(t, e.named(e, "no_such_block"))
 }
@@ -52,7 +52,7 @@ func bytesOf(n int, seed uint64) []byte {
 }
 
 // mapOutput commits a map output with one block for each size and registers it.
-func (e *executor) mapOutput(t *testing.T, shuffle uint32, mapID uint64, sizes ...int) [][]byte {
+func (e *executor) mapOutput(t testing.TB, shuffle uint32, mapID uint64, sizes ...int) [][]byte {
 	t.Helper()
 	blocks := make([][]byte, len(sizes))
 	index := make([]byte, 8, 8*(len(sizes)+1))
@@ -81,7 +81,7 @@ func (e *executor) data(shuffle uint32, mapID uint64) string {
 	return filepath.Join(e.dir, fmt.Sprintf("shuffle_%d_%d_0.data", shuffle, mapID))
 }
 
-func (e *executor) send(t *testing.T, m *bridgepb.ToDaemon) {
+func (e *executor) send(t testing.TB, m *bridgepb.ToDaemon) {
 	t.Helper()
 	if err := e.Send(m); err != nil {
 		t.Fatal(err)
@@ -121,7 +121,7 @@ func (e *executor) named(owner *executor, names ...string) *bridgepb.Fetch {
 }
 
 // fetch fetches and waits for the end of every block.
-func (e *executor) fetch(t *testing.T, m *bridgepb.Fetch) []bridgetest.Block {
+func (e *executor) fetch(t testing.TB, m *bridgepb.Fetch) []bridgetest.Block {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -133,7 +133,7 @@ func (e *executor) fetch(t *testing.T, m *bridgepb.Fetch) []bridgetest.Block {
 }
 
 // release gives back everything, and returns when the daemon has taken it.
-func (e *executor) release(t *testing.T, blocks []bridgetest.Block) {
+func (e *executor) release(t testing.TB, blocks []bridgetest.Block) {
 	t.Helper()
 	if err := e.Release(blocks...); err != nil {
 		t.Fatal(err)
@@ -142,7 +142,7 @@ func (e *executor) release(t *testing.T, blocks []bridgetest.Block) {
 }
 
 // wantBlocks fails t unless the blocks came whole and by this transport.
-func wantBlocks(t *testing.T, got []bridgetest.Block, want [][]byte, transport string) {
+func wantBlocks(t testing.TB, got []bridgetest.Block, want [][]byte, transport string) {
 	t.Helper()
 	if len(got) != len(want) {
 		t.Fatalf("%d blocks, want %d", len(got), len(want))
@@ -160,7 +160,7 @@ func wantBlocks(t *testing.T, got []bridgetest.Block, want [][]byte, transport s
 }
 
 // wantReason fails t unless every block failed for this reason.
-func wantReason(t *testing.T, got []bridgetest.Block, want blockpb.Reason) {
+func wantReason(t testing.TB, got []bridgetest.Block, want blockpb.Reason) {
 	t.Helper()
 	for i, b := range got {
 		if b.Reason != want || b.Detail == "" {
@@ -170,7 +170,7 @@ func wantReason(t *testing.T, got []bridgetest.Block, want blockpb.Reason) {
 }
 
 // eventually polls for what another process or goroutine does in its own time.
-func eventually(t *testing.T, what string, done func() bool) {
+func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !done(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {

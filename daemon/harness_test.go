@@ -23,7 +23,7 @@ import (
 const patience = 30 * time.Second
 
 // testOptions are small, so that limits are reached, and listen on loopback alone.
-func testOptions(t *testing.T) options.Options {
+func testOptions(t testing.TB) options.Options {
 	t.Helper()
 	o := options.Default()
 	o.SocketDir = filepath.Join(shortDir(t), "s")
@@ -39,7 +39,7 @@ func testOptions(t *testing.T) options.Options {
 }
 
 // shortDir is a temporary directory whose path leaves room for a socket's name, which t.TempDir's does not always.
-func shortDir(t *testing.T) string {
+func shortDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "weft")
 	if err != nil {
@@ -57,7 +57,7 @@ type running struct {
 	ended chan struct{}
 }
 
-func startDaemon(t *testing.T, opts options.Options) *running {
+func startDaemon(t testing.TB, opts options.Options) *running {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ready := make(chan Info, 1)
@@ -93,10 +93,10 @@ func startDaemon(t *testing.T, opts options.Options) *running {
 	return nil
 }
 
-func (r *running) status(t *testing.T) *status.Status { return statusOf(t, r.opts.SocketDir) }
+func (r *running) status(t testing.TB) *status.Status { return statusOf(t, r.opts.SocketDir) }
 
 // wantNoLeases waits until no session has a lease out; the last ones may be on their way back when a fetch has ended.
-func (r *running) wantNoLeases(t *testing.T) {
+func (r *running) wantNoLeases(t testing.TB) {
 	t.Helper()
 	eventually(t, "all leases come back", func() bool {
 		for _, s := range r.status(t).Sessions {
@@ -108,7 +108,7 @@ func (r *running) wantNoLeases(t *testing.T) {
 	})
 }
 
-func statusOf(t *testing.T, dir string) *status.Status {
+func statusOf(t testing.TB, dir string) *status.Status {
 	t.Helper()
 	s, err := status.Get(t.Context(), dir)
 	if err != nil {
@@ -142,7 +142,7 @@ type child struct {
 	cmd *exec.Cmd
 }
 
-func startChild(t *testing.T, opts options.Options) *child {
+func startChild(t testing.TB, opts options.Options) *child {
 	t.Helper()
 	path, err := program()
 	if err != nil {
