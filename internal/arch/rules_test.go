@@ -22,6 +22,7 @@ var allowed = map[string][]string{
 	"weft/shuffle/mempool":       {"weft/internal/invariants"}, // memory: it knows nothing of blocks, Spark or metrics
 
 	"weft/scripts/...": {}, // tools of the test hosts
+	"weft/e2e":         {"weft/internal/status"}, // it uses what users have
 
 	"weft/internal/arch":        {},
 	"weft/internal/doctor":      {"weft/daemon", "weft/internal/options", "weft/internal/status", "weft/internal/version"}, // it tries what the daemon would

@@ -8,7 +8,7 @@ import org.apache.spark.SparkConf;
 import org.apache.spark.api.java.JavaSparkContext;
 
 /**
- * Runs jobs in one application, one after the other, and prints for each {@code RESULT <job> <sha256> <count>} and {@code TIME
+ * Runs jobs in one application, one after the other. Prints {@code APP <id>}, then for each {@code RESULT <job> <sha256> <count>} and {@code TIME
  * <job> <seconds>}. In the event log a job's stages carry its name as job group.
  */
 public final class Jobs {
@@ -55,6 +55,7 @@ public final class Jobs {
       throw new IllegalArgumentException(usage());
     }
     try (JavaSparkContext sc = new JavaSparkContext(new SparkConf().setAppName("weft-it"))) {
+      System.out.println("APP " + sc.sc().applicationId());
       for (Arguments args : jobs) {
         run(sc, args);
       }

@@ -1,0 +1,86 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bufio"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// Shuffled is what Spark's event log tells of a job's tasks. Blocks served by weft count as remote like any other.
+type Shuffled struct {
+	RemoteBlocks, LocalBlocks int64
+	RemoteBytes, LocalBytes   int64
+	FailedTasks               int
+	FetchFailures             int
+	StageRetries              int
+}
+
+// event holds the fields of all events that matter here.
+type event struct {
+	Event      string
+	Properties map[string]string
+	StageID    int                     `json:"Stage ID"`
+	StageIDs   []int                   `json:"Stage IDs"`
+	Reason     struct{ Reason string } `json:"Task End Reason"`
+	Stage      struct {
+		ID      int `json:"Stage ID"`
+		Attempt int `json:"Stage Attempt ID"`
+	} `json:"Stage Info"`
+	Metrics struct {
+		Read struct {
+			RemoteBlocks int64 `json:"Remote Blocks Fetched"`
+			LocalBlocks  int64 `json:"Local Blocks Fetched"`
+			RemoteBytes  int64 `json:"Remote Bytes Read"`
+			LocalBytes   int64 `json:"Local Bytes Read"`
+		} `json:"Shuffle Read Metrics"`
+	} `json:"Task Metrics"`
+}
+
+// Shuffled reads the event log of an ended application; the keys are the names of its jobs.
+func (r *Run) Shuffled(t testing.TB) map[string]*Shuffled {
+	t.Helper()
+	file, err := os.Open(filepath.Join(r.cluster.dir, "events", r.App))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	jobs := map[string]*Shuffled{}
+	jobOf := map[int]*Shuffled{} // by stage
+	for in := json.NewDecoder(bufio.NewReader(file)); in.More(); {
+		var e event
+		if err := in.Decode(&e); err != nil {
+			t.Fatalf("event log of %s: %v", r.App, err)
+		}
+		switch e.Event {
+		case "SparkListenerJobStart":
+			name := e.Properties["spark.jobGroup.id"]
+			if jobs[name] == nil {
+				jobs[name] = &Shuffled{}
+			}
+			for _, stage := range e.StageIDs {
+				jobOf[stage] = jobs[name]
+			}
+		case "SparkListenerStageSubmitted":
+			if e.Stage.Attempt > 0 {
+				jobOf[e.Stage.ID].StageRetries++
+			}
+		case "SparkListenerTaskEnd":
+			job, read := jobOf[e.StageID], e.Metrics.Read
+			job.RemoteBlocks += read.RemoteBlocks
+			job.LocalBlocks += read.LocalBlocks
+			job.RemoteBytes += read.RemoteBytes
+			job.LocalBytes += read.LocalBytes
+			if e.Reason.Reason != "Success" {
+				job.FailedTasks++
+			}
+			if e.Reason.Reason == "FetchFailed" {
+				job.FetchFailures++
+			}
+		}
+	}
+	return jobs
+}
