@@ -74,7 +74,7 @@ public final class DaemonLauncher implements Launcher {
             "--socket-dir",
             settings.socketDir.toString(),
             "--daemon-grace",
-            settings.daemonGraceMs + "ms");
+            Math.max(1, settings.daemonGraceMs) + "ms");
     builder.environment().putAll(settings.daemonEnvironment);
     builder.directory(settings.socketDir.toFile());
     builder.redirectErrorStream(true);
@@ -82,6 +82,11 @@ public final class DaemonLauncher implements Launcher {
     process = builder.start();
     process.getOutputStream().close();
     LOG.info("weft: started the daemon of this node, log in {}", log());
+  }
+
+  /** The process started last, or null. */
+  Process process() {
+    return process;
   }
 
   private Path log() {

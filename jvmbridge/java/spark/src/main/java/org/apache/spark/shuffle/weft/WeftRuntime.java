@@ -62,7 +62,7 @@ final class WeftRuntime implements SessionListener {
       directory.join(); // before any of this executor's blocks can be asked for
       bridge.open();
     }
-    Runtime.getRuntime().addShutdownHook(new Thread(this::summarise, "weft-summary"));
+    Runtime.getRuntime().addShutdownHook(new Thread(this::summariseLate, "weft-summary"));
   }
 
   Fetcher fetcher() {
@@ -181,19 +181,26 @@ final class WeftRuntime implements SessionListener {
 
   // ---- the end
 
-  private void summarise() {
+  private String summary() {
+    return String.format(
+        "weft: summary executor=%s %s leases=%d leaks=%d",
+        env.executorId(),
+        fetcher.traffic().summary(),
+        bridge == null ? 0 : bridge.leasesOut(),
+        bridge == null ? 0 : bridge.leaks());
+  }
+
+  /** For a JVM that is ended by a signal, when the log may be closed already. */
+  private void summariseLate() {
     if (stopped.compareAndSet(false, true)) {
-      LOG.info(
-          "weft: summary executor={} {} leases={} leaks={}",
-          env.executorId(),
-          fetcher.traffic().summary(),
-          bridge == null ? 0 : bridge.leasesOut(),
-          bridge == null ? 0 : bridge.leaks());
+      System.err.println(summary());
     }
   }
 
   void stop() {
-    summarise();
+    if (stopped.compareAndSet(false, true)) {
+      LOG.info(summary());
+    }
     if (bridge != null) {
       bridge.close();
     }

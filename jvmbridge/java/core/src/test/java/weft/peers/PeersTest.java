@@ -1,0 +1,112 @@
+package weft.peers;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertSame;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+
+class PeersTest {
+  private static final Endpoint A = new Endpoint(new String[] {"10.0.0.1"}, 1, new byte[16]);
+  private static final Endpoint B = new Endpoint(new String[] {"10.0.0.2"}, 2, new byte[16]);
+
+  private final List<String> asked = new ArrayList<>();
+  private CompletableFuture<Endpoint> answer = CompletableFuture.completedFuture(A);
+  private long now = Long.MAX_VALUE - 5; // clocks wrap around
+  private final PeerCache cache =
+      new PeerCache(
+          executor -> {
+            asked.add(executor);
+            return answer;
+          },
+          1000,
+          () -> now);
+
+  private void advance(long ms) {
+    now += TimeUnit.MILLISECONDS.toNanos(ms);
+  }
+
+  @Test
+  void anExecutorIsAskedForOnce() {
+    answer = new CompletableFuture<>();
+    CompletableFuture<Endpoint> first = cache.find("1");
+    assertSame(first, cache.find("1"));
+    assertFalse(first.isDone());
+    answer.complete(A);
+    advance(1_000_000);
+    assertEquals(A, cache.find("1").join());
+    assertEquals(List.of("1"), asked);
+  }
+
+  @Test
+  void afterAFailureItIsAskedForAgain() {
+    cache.find("1");
+    cache.forget("1");
+    answer = CompletableFuture.completedFuture(B);
+    assertEquals(B, cache.find("1").join());
+    assertEquals(2, asked.size());
+  }
+
+  @Test
+  void absenceIsRememberedForAWhile() throws Exception {
+    answer = CompletableFuture.completedFuture(null);
+    assertNull(cache.await("1"));
+    advance(999);
+    assertNull(cache.find("1").join());
+    assertEquals(1, asked.size());
+    answer = CompletableFuture.completedFuture(A);
+    advance(1);
+    assertEquals(A, cache.await("1"));
+  }
+
+  @Test
+  void whoCannotBeReachedIsLeftAloneForAWhile() {
+    cache.find("1");
+    cache.avoid("1");
+    assertNull(cache.find("1").join());
+    advance(1000);
+    assertEquals(A, cache.find("1").join());
+    assertEquals(2, asked.size());
+  }
+
+  @Test
+  void aDirectoryThatFailsCountsAsAbsence() {
+    answer = new CompletableFuture<>();
+    answer.completeExceptionally(new IllegalStateException("driver gone"));
+    assertNull(cache.find("1").join());
+    PeerCache throwing = new PeerCache(e -> { throw new IllegalStateException(); }, 1000, () -> now);
+    assertNull(throwing.find("1").join());
+  }
+
+  @Test
+  void theTableHoldsQuestionsUntilTheExecutorIsReady() {
+    EndpointTable table = new EndpointTable();
+    assertNull(table.lookup("1").join(), "never heard of");
+    table.join("1");
+    CompletableFuture<Endpoint> early = table.lookup("1");
+    assertFalse(early.isDone());
+    table.announce("1", A);
+    assertEquals(A, early.join());
+    table.join("1"); // a new session of the same executor asks for the token again
+    assertEquals(A, table.lookup("1").join());
+    table.announce("1", B);
+    assertEquals(B, table.lookup("1").join());
+    table.withdraw("1");
+    assertNull(table.lookup("1").join());
+  }
+
+  @Test
+  void whoLeavesBeforeItIsReadyAnswersNobody() {
+    EndpointTable table = new EndpointTable();
+    table.join("1");
+    CompletableFuture<Endpoint> early = table.lookup("1");
+    table.remove("1");
+    assertNull(early.join());
+    table.remove("1");
+  }
+}
