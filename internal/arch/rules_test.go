@@ -21,7 +21,7 @@ var allowed = map[string][]string{
 	"weft/shuffle":               {"weft/shuffle/mempool", "weft/internal/metrics", "weft/internal/invariants", "weft/internal/pb/blockpb"},
 	"weft/shuffle/mempool":       {"weft/internal/invariants"}, // memory: it knows nothing of blocks, Spark or metrics
 
-	"weft/scripts/...": {}, // tools of the test hosts
+	"weft/scripts/...": {},                       // tools of the test hosts
 	"weft/e2e":         {"weft/internal/status"}, // it uses what users have
 
 	"weft/internal/arch":        {},
