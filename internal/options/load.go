@@ -32,7 +32,7 @@ func Load(src Sources) (Options, error) {
 // Parse is Load for who needs only a few of the options: it does not mind conflicts between them.
 func Parse(src Sources) (Options, error) {
 	o := Default()
-	l := &loader{options: o.table()}
+	l := &loader{options: o.table(), given: map[string]bool{}}
 	env := l.environment(src.Environ)
 	file := src.File
 	if file == "" {
@@ -51,12 +51,14 @@ func Parse(src Sources) (Options, error) {
 			l.set(opt, s, "flag --"+opt.Flag())
 		}
 	}
+	o.fit(l.given)
 	return o, errors.Join(l.errs...)
 }
 
 // loader collects errors while the sources are read one after the other.
 type loader struct {
 	options []Option
+	given   map[string]bool // by key
 	errs    []error
 }
 
@@ -68,6 +70,7 @@ func (l *loader) set(opt Option, s, source string) {
 	if opt.Key == "weft.socket.dir" && s == "" {
 		return // the default is computed
 	}
+	l.given[opt.Key] = true
 	if err := opt.value.Set(s); err != nil {
 		l.fail("%s (%s): %v", opt.Key, source, err)
 	}

@@ -149,3 +149,26 @@ func TestSocketPathMustFit(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// One option is enough for a small arena; what was set is never changed.
+func TestDefaultsFitWhatWasSet(t *testing.T) {
+	o, err := Load(Sources{Flags: map[string]string{"memory-session": "1000k"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.MemorySession != 1000<<10 || o.MemoryRegion != 1000<<10 || o.FetchPiece != 1000<<10 || o.FetchEagerMax != 256<<10 || o.MemoryUpcall != 256<<20 {
+		t.Errorf("small session: %+v", o)
+	}
+	o, err = Load(Sources{Flags: map[string]string{"memory-max": "100001"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.MemorySession != 100001 || o.MemoryUpcall != 100001 || o.MemoryRegion != 98304 || o.FetchEagerMax != 98304 || o.FetchEagerBlock != 32<<10 {
+		t.Errorf("small daemon: %+v", o)
+	}
+	_, err = Load(Sources{Flags: map[string]string{"memory-session": "1m", "memory-region": "2m", "fetch-piece": "4m"}})
+	if err == nil || !strings.Contains(err.Error(), "weft.memory.region is 2m, more than weft.memory.session (1m)") ||
+		!strings.Contains(err.Error(), "weft.fetch.piece is 4m, more than weft.memory.region (2m)") {
+		t.Errorf("a conflict of what was set: %v", err)
+	}
+}

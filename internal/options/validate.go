@@ -25,7 +25,6 @@ func (o *Options) Validate() error {
 		fail(n > limit, "%s is %s, more than %s (%s): lower the first or raise the second",
 			key, FormatSize(n), limitKey, FormatSize(limit))
 	}
-	const page = 4096
 
 	fail(!filepath.IsAbs(o.SocketDir), "weft.socket.dir %q is not an absolute path", o.SocketDir)
 	path := filepath.Join(o.SocketDir, longestSocket)

@@ -51,7 +51,7 @@ func FuzzYAML(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		o := Default()
-		l := &loader{options: o.table()}
+		l := &loader{options: o.table(), given: map[string]bool{}}
 		l.yaml("fuzz.yaml", []byte(s))
 		if o.FetchWindow < 1 || o.FilesMax < 1 || o.MemoryMax < 0 || o.MemoryWait < 0 || o.NetPort.Low > o.NetPort.High {
 			t.Fatalf("%q: %+v", s, o)
