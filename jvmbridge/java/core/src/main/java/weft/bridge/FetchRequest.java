@@ -4,10 +4,10 @@ import weft.peers.Endpoint;
 
 /** What to fetch, and from where. Immutable. */
 public final class FetchRequest {
-  final Endpoint peer;
-  final String executor;
-  final BlockNames blocks;
-  final boolean pieces;
+  public final Endpoint peer;
+  public final String executor;
+  public final BlockNames blocks;
+  public final boolean pieces;
 
   /**
    * @param peer the daemon of the owner

@@ -41,6 +41,11 @@ final class LocalBlocks implements BlockSource {
       }
       throw e;
     }
+    return opened(buffer);
+  }
+
+  /** Takes the buffer's reference over. */
+  static Block opened(ManagedBuffer buffer) {
     return new OpenBlock(buffer);
   }
 

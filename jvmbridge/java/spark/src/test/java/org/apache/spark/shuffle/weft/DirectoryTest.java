@@ -1,0 +1,128 @@
+package org.apache.spark.shuffle.weft;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.ObjectInputStream;
+import java.io.ObjectOutputStream;
+import java.io.ObjectStreamClass;
+import java.util.concurrent.CompletableFuture;
+import org.apache.spark.rpc.RpcAddress;
+import org.apache.spark.rpc.RpcCallContext;
+import org.junit.jupiter.api.Test;
+import weft.peers.Endpoint;
+
+class DirectoryTest {
+  private static final Endpoint A = new Endpoint(new String[] {"10.0.0.1", "fd00::1"}, 7400, new byte[16]);
+  private static final Endpoint DRIVER = new Endpoint(new String[] {"10.0.0.9"}, 1, new byte[16]);
+
+  private final CompletableFuture<Endpoint> driver = new CompletableFuture<>();
+  private final DirectoryEndpoint directory = new DirectoryEndpoint(null, () -> driver);
+
+  @Test
+  void executorsJoinAnnounceAndAreFound() throws Exception {
+    Call join = ask("h1", DirectoryMessages.join("1"));
+    assertArrayEquals(directory.token(), (byte[]) join.answer);
+    assertEquals(32, directory.token().length);
+    Call early = ask("h2", DirectoryMessages.lookup("1"));
+    assertNull(early.answer, "held until it has announced");
+    ask("h1", DirectoryMessages.announce("1", A));
+    assertEquals(A, DirectoryMessages.found((Object[]) early.answer));
+    assertEquals(A, found("1"));
+    assertNull(found("2"));
+    ask("h1", DirectoryMessages.withdraw("1"));
+    assertNull(found("1"));
+  }
+
+  @Test
+  void anExecutorThatDisconnectsIsForgotten() throws Exception {
+    ask("h1", DirectoryMessages.join("1"));
+    ask("h1", DirectoryMessages.announce("1", A));
+    directory.onDisconnected(new RpcAddress("h7", 1));
+    assertEquals(A, found("1"));
+    directory.onDisconnected(new RpcAddress("h1", 1));
+    assertNull(found("1"));
+  }
+
+  @Test
+  void askingForTheDriverOpensItsSession() throws Exception {
+    Call call = ask("h1", DirectoryMessages.lookup("driver"));
+    assertNull(call.answer);
+    driver.complete(DRIVER);
+    assertEquals(DRIVER, DirectoryMessages.found((Object[]) call.answer));
+  }
+
+  @Test
+  void aDriverWithoutADaemonIsAbsent() throws Exception {
+    driver.completeExceptionally(new IllegalStateException());
+    assertNull(found("driver"));
+  }
+
+  @Test
+  void strangeMessagesAreNotOurs() {
+    for (Object message : new Object[] {"x", 1, new Object[0], new Object[] {"weft.join"}, new String[] {null, "a"}}) {
+      assertFalse(directory.receiveAndReply(new Call("h")).isDefinedAt(message));
+    }
+    Call call = new Call("h");
+    directory.receiveAndReply(call).apply(new Object[] {"weft.unknown", "1"});
+    assertTrue(call.failure instanceof IllegalArgumentException);
+  }
+
+  private Endpoint found(String executor) throws Exception {
+    return DirectoryMessages.found((Object[]) ask("h3", DirectoryMessages.lookup(executor)).answer);
+  }
+
+  private Call ask(String host, Object[] message) throws Exception {
+    Call call = new Call(host);
+    directory.receiveAndReply(call).apply(travel(message));
+    call.answer = travel(call.answer);
+    return call;
+  }
+
+  /** By Java serialisation, as Spark's RPC does, past a receiver that knows the JDK alone. */
+  private static Object travel(Object message) throws Exception {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    try (ObjectOutputStream out = new ObjectOutputStream(bytes)) {
+      out.writeObject(message);
+    }
+    try (ObjectInputStream in =
+        new ObjectInputStream(new ByteArrayInputStream(bytes.toByteArray())) {
+          @Override
+          protected Class<?> resolveClass(ObjectStreamClass c) throws ClassNotFoundException {
+            return Class.forName(c.getName(), false, ClassLoader.getPlatformClassLoader());
+          }
+        }) {
+      return in.readObject();
+    }
+  }
+
+  private static final class Call implements RpcCallContext {
+    private final String host;
+    private Object answer;
+    private Throwable failure;
+
+    Call(String host) {
+      this.host = host;
+    }
+
+    @Override
+    public void reply(Object response) {
+      answer = response;
+    }
+
+    @Override
+    public void sendFailure(Throwable e) {
+      failure = e;
+    }
+
+    @Override
+    public RpcAddress senderAddress() {
+      return new RpcAddress(host, 1);
+    }
+  }
+}
