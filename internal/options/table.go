@@ -30,7 +30,7 @@ func (o *Options) table() []Option {
 			&sizeValue{&o.MemorySession},
 		},
 		{
-			"weft.memory.region", "size", "64m", "Size of the regions by which arenas grow, at most 1g. Also the largest block that is delivered in one piece.",
+			"weft.memory.region", "size", "64m", "Size of the regions by which arenas grow, at most 1g. A block larger than it gets a region of its own, or comes in pieces.",
 			&sizeValue{&o.MemoryRegion},
 		},
 		{
