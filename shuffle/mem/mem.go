@@ -54,24 +54,23 @@ type conn struct {
 	expiry *time.Timer
 }
 
-// begin runs op on a goroutine of its own, telling it whether the connection is still open.
-func (c *conn) begin(op func(open bool)) {
+// begin runs op on a goroutine of its own, or fail where the connection has ended. prepare, if there is one, runs before begin returns.
+func (c *conn) begin(prepare, op, fail func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ended {
-		go op(false)
+		go fail()
 		return
 	}
-	c.ops.Go(func() { op(true) })
+	if prepare != nil {
+		prepare()
+	}
+	c.ops.Go(op)
 }
 
 // Locate implements shuffle.Conn.
 func (c *conn) Locate(req *shuffle.LocateRequest, eager []byte, done func([]shuffle.Located, error)) {
-	c.begin(func(open bool) {
-		if !open {
-			done(nil, errClosed)
-			return
-		}
+	c.begin(nil, func() {
 		if !req.Ordered() {
 			done(nil, shuffle.ErrOrder)
 			return
@@ -83,62 +82,54 @@ func (c *conn) Locate(req *shuffle.LocateRequest, eager []byte, done func([]shuf
 			return
 		}
 		done(located, nil)
-	})
+	}, func() { done(nil, errClosed) })
 }
 
-// Read implements shuffle.Conn. It takes hold of the blocks before it returns: the next Read may release their handles.
+// piece is a block that a Read reads from, and where.
+type piece struct {
+	block *serve.Block
+	off   int64
+	dst   []byte
+}
+
+// Read implements shuffle.Conn.
 func (c *conn) Read(ranges []shuffle.Range, release []uint64, dst []byte, done func(error)) {
-	ranges, release = append([]shuffle.Range(nil), ranges...), append([]uint64(nil), release...)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.ended {
-		go done(errClosed)
-		return
-	}
-	blocks, err := c.acquire(ranges)
-	c.ops.Go(func() {
-		if err == nil {
-			err = c.read(blocks, ranges, dst)
+	var pieces []piece
+	var err error
+	release = append([]uint64(nil), release...)
+	c.begin(func() { pieces, err = c.take(ranges, dst) }, func() {
+		for _, p := range pieces {
+			served := int64(0)
+			if err == nil {
+				if err = p.block.ReadAt(p.dst, p.off); err == nil {
+					served = int64(len(p.dst))
+				}
+			}
+			c.table.Done(p.block, served)
 		}
 		c.table.Release(release, err == nil)
 		done(err)
-	})
+	}, func() { done(errClosed) })
 }
 
-func (c *conn) acquire(ranges []shuffle.Range) ([]*serve.Block, error) {
-	blocks := make([]*serve.Block, 0, len(ranges))
+// take acquires the blocks of ranges: before Read returns, so that no later release comes before it.
+func (c *conn) take(ranges []shuffle.Range, dst []byte) ([]piece, error) {
+	pieces := make([]piece, 0, len(ranges))
 	for _, r := range ranges {
 		b, err := c.table.Acquire(r)
 		if err != nil {
-			for _, b := range blocks {
-				c.table.Done(b, 0)
-			}
-			return nil, err
+			return pieces, err
 		}
-		blocks = append(blocks, b)
-	}
-	return blocks, nil
-}
-
-// read copies the ranges and gives the blocks back.
-func (c *conn) read(blocks []*serve.Block, ranges []shuffle.Range, dst []byte) (err error) {
-	for i, r := range ranges {
-		served := int64(0)
-		switch {
-		case err != nil:
-		case r.Length > int64(len(dst)):
-			err = shuffle.Errorf(shuffle.ReasonInternal, "ranges are longer than the memory for them")
-		default:
-			if err = blocks[i].ReadAt(dst[:r.Length], r.Offset); err == nil {
-				served, dst = r.Length, dst[r.Length:]
-			}
+		n := min(r.Length, int64(len(dst)))
+		pieces = append(pieces, piece{b, r.Offset, dst[:n]})
+		if dst = dst[n:]; n < r.Length {
+			return pieces, shuffle.Errorf(shuffle.ReasonInternal, "ranges are longer than the memory for them")
 		}
-		c.table.Done(blocks[i], served)
 	}
-	if err == nil && len(dst) > 0 {
-		err = shuffle.Errorf(shuffle.ReasonInternal, "ranges are %d bytes shorter than the memory for them", len(dst))
+	if len(dst) > 0 {
+		return pieces, shuffle.Errorf(shuffle.ReasonInternal, "ranges are %d bytes shorter than the memory for them", len(dst))
 	}
-	return err
+	return pieces, nil
 }
 
 // Release implements shuffle.Conn.

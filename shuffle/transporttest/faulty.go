@@ -51,6 +51,9 @@ type faultyConn struct {
 	closed  chan struct{}  // by Close
 	delayed sync.WaitGroup // operations that a rule holds; grows only while not ended
 	killed  sync.Once
+
+	late     int      // reads that are delayed
+	releases []uint64 // what is to be given up when they are done
 }
 
 func (c *faultyConn) Locate(req *shuffle.LocateRequest, eager []byte, done func([]shuffle.Located, error)) {
@@ -62,9 +65,37 @@ func (c *faultyConn) Locate(req *shuffle.LocateRequest, eager []byte, done func(
 }
 
 func (c *faultyConn) Read(ranges []shuffle.Range, release []uint64, dst []byte, done func(error)) {
-	c.apply(c.script.next("read"), dst,
-		func(done func(error)) { c.Conn.Read(ranges, release, dst, done) },
-		func(_ []shuffle.Located, err error) { done(err) })
+	r := c.script.next("read")
+	release = append([]uint64(nil), release...)
+	late := r != nil && r.action == "delay"
+	c.mu.Lock()
+	if late {
+		c.late++
+	}
+	now := release
+	if c.late > 0 {
+		c.releases, now = append(c.releases, release...), nil
+	}
+	c.mu.Unlock()
+	c.apply(r, dst,
+		func(done func(error)) { c.Conn.Read(ranges, now, dst, done) },
+		func(_ []shuffle.Located, err error) {
+			if late {
+				c.caughtUp()
+			}
+			done(err)
+		})
+}
+
+// caughtUp gives up, when no read is delayed any more, the handles that later reads would have given up before those.
+func (c *faultyConn) caughtUp() {
+	c.mu.Lock()
+	var release []uint64
+	if c.late--; c.late == 0 {
+		release, c.releases = c.releases, nil
+	}
+	c.mu.Unlock()
+	c.Conn.Release(release)
 }
 
 // locatedResult carries an answer through the error that apply's start reports.
@@ -91,6 +122,15 @@ func (c *faultyConn) apply(r *rule, mem []byte, start func(func(error)), done fu
 	}
 	if r == nil {
 		start(end)
+		return
+	}
+	if r.action == "corrupt" {
+		start(func(err error) {
+			if len(mem) > 0 {
+				mem[r.index%len(mem)] ^= 1
+			}
+			end(err)
+		})
 		return
 	}
 	c.mu.Lock()
@@ -123,13 +163,6 @@ func (c *faultyConn) apply(r *rule, mem []byte, start func(func(error)), done fu
 		case "drop":
 			<-c.closed
 			held(errFault)
-		case "corrupt":
-			start(func(err error) {
-				if len(mem) > 0 {
-					mem[r.index%len(mem)] ^= 1
-				}
-				held(err)
-			})
 		case "kill":
 			start(held)
 			c.kill()

@@ -1,0 +1,149 @@
+package shuffle_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"weft/shuffle"
+	"weft/shuffle/transporttest"
+)
+
+func testCancelled(t *testing.T, cause error) {
+	r := newRig(t, "", 4*mib, fetchOptions())
+	ids, data := r.src.Add(100, 50*kib)
+	resume := r.src.Stop()
+	defer resume()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	rec := r.fetch(ctx, ids, nil)
+	cancel(cause)
+	want := shuffle.ToBlockError(context.Cause(ctx)).Reason
+	if cause == nil || errors.Is(cause, shuffle.ErrCancelled) {
+		want = shuffle.ReasonCancelled
+	}
+	rec.check(data, want, 0, 1)
+	resume()
+}
+
+// leased waits until so many leases are out.
+func (r *rig) leased(n int) {
+	r.t.Helper()
+	for end := time.Now().Add(patience); r.arena.Usage().Leases != int64(n); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			r.t.Fatalf("%d leases are out, want %d", r.arena.Usage().Leases, n)
+		}
+	}
+}
+
+// Data that arrives after the time-out goes to memory that nobody else has: the lease is given back only then.
+func TestFetchTimeoutLateData(t *testing.T) {
+	for _, script := range []string{"locate 1 delay 200ms", "read 1 delay 200ms", "read * delay 200ms"} {
+		t.Run(script, func(t *testing.T) {
+			r := newRig(t, script, 256*kib, fetchOptions())
+			ids, data := r.src.Add(100, 60*kib)
+			rec := r.fetch(t.Context(), ids, func(req *shuffle.FetchRequest, _ *recorder) { req.Timeout = 20 * time.Millisecond })
+			rec.wait()
+			if rec.fail[1] != shuffle.ReasonTimeout {
+				t.Fatalf("failed: %v", rec.fail)
+			}
+			// The bytes are on their way. All other memory of the arena is written to meanwhile, by us.
+			if r.arena.Usage().Leases == 0 {
+				t.Fatal("the lease was given back before its read was done")
+			}
+			lease, ok := r.arena.TryAlloc(128 * kib)
+			if !ok {
+				t.Fatal("no room")
+			}
+			mine := bytes.Repeat([]byte{0x5a}, lease.Len())
+			copy(lease.Bytes(), mine)
+			r.leased(1)
+			if !bytes.Equal(lease.Bytes(), mine) {
+				t.Error("late data was written to another lease")
+			}
+			lease.Release()
+			held(t, r.src)
+			if script != "read * delay 200ms" {
+				r.fetch(t.Context(), ids, nil).check(data, shuffle.ReasonNone)
+			}
+		})
+	}
+}
+
+// held waits until the source holds no block open.
+func held(t testing.TB, src *transporttest.Source) {
+	t.Helper()
+	for end := time.Now().Add(patience); src.Open() != 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d blocks are held open", src.Open())
+		}
+	}
+}
+
+// A slow peer that gets on is not timed out, however long it takes in all.
+func TestFetchProgress(t *testing.T) {
+	opts := fetchOptions()
+	opts.Window = 1
+	r := newRig(t, "read * delay 30ms", 4*mib, opts)
+	ids, data := r.src.Add(600 * kib)
+	r.fetch(t.Context(), ids, func(req *shuffle.FetchRequest, _ *recorder) { req.Timeout = 2 * time.Second }).check(data, shuffle.ReasonNone)
+}
+
+// counter is a sink that keeps nothing.
+type counter struct {
+	t     testing.TB
+	bytes int64
+	ended chan struct{}
+}
+
+func (c *counter) Delivered(d shuffle.Delivery) {
+	if d.PieceOffset != c.bytes {
+		c.t.Errorf("a piece at %d, want %d", d.PieceOffset, c.bytes)
+	}
+	c.bytes += d.Entries[0].Length
+	d.Lease.Release()
+	if c.bytes == d.BlockLength {
+		close(c.ended)
+	}
+}
+
+func (c *counter) Failed(_ []int, reason shuffle.Reason, detail string) {
+	c.t.Errorf("failed: %v: %s", reason, detail)
+	close(c.ended)
+}
+
+// A block of 3 GiB goes through an arena of 64 MiB.
+func TestFetchHugeBlockInPieces(t *testing.T) {
+	const size = 3 << 30
+	opts := fetchOptions()
+	opts.Piece, opts.Window = 4*mib, 8
+	r := newRig(t, "", 64*mib, opts)
+	id := transporttest.ID(0)
+	r.src.AddHole(id, size, zeroes(size))
+	c := &counter{t: t, ended: make(chan struct{})}
+	req := r.request([]shuffle.BlockID{id})
+	req.Pieces = true
+	r.fetcher.Fetch(t.Context(), req, c)
+	select {
+	case <-c.ended:
+	case <-time.After(4 * patience):
+		t.Fatal("it did not end")
+	}
+	if c.bytes != size {
+		t.Errorf("%d bytes", c.bytes)
+	}
+}
+
+// zeroes is the checksum of n zero bytes.
+func zeroes(n int64) uint32 {
+	var sum uint32
+	part, length := shuffle.Checksum([]byte{0}), int64(1)
+	for ; n > 0; n >>= 1 {
+		if n&1 == 1 {
+			sum = shuffle.CombineChecksums(sum, part, length)
+		}
+		part, length = shuffle.CombineChecksums(part, part, length), 2*length
+	}
+	return sum
+}
