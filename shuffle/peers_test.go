@@ -1,0 +1,233 @@
+package shuffle_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"weft/internal/metrics"
+	"weft/shuffle"
+	"weft/shuffle/mem"
+	"weft/shuffle/mempool"
+	"weft/shuffle/transporttest"
+)
+
+// named is transport mem under another name, which tells how often it was dialled and with which connections.
+type named struct {
+	shuffle.Transport
+	name string
+
+	mu    sync.Mutex
+	dials int
+	err   error
+	conns []shuffle.Conn
+}
+
+func (n *named) Name() string { return n.name }
+
+func (n *named) Dial(ctx context.Context, peer shuffle.PeerAddr) (shuffle.Conn, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.dials++
+	if n.err != nil {
+		return nil, n.err
+	}
+	c, err := n.Transport.Dial(ctx, peer)
+	n.conns = append(n.conns, c)
+	return c, err
+}
+
+func (n *named) set(err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.err = err
+}
+
+func (n *named) count() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.dials
+}
+
+// cluster is a Peers with two transports to a source, and the own daemon's.
+type cluster struct {
+	t                 *testing.T
+	src               *transporttest.Source
+	fast, slow, local *named
+	metrics           *metrics.Set
+	peers             *shuffle.Peers
+	fetcher           *shuffle.Fetcher
+	arena             *mempool.Arena
+	ids               []shuffle.BlockID
+	data              [][]byte
+}
+
+func newCluster(t *testing.T, retry, backoff time.Duration) *cluster {
+	t.Helper()
+	c := &cluster{t: t, src: transporttest.NewSource(t), metrics: metrics.NewSet()}
+	transport := mem.New(c.src, c.metrics)
+	c.fast, c.slow = &named{Transport: transport, name: "rdma"}, &named{Transport: transport, name: "tcp"}
+	c.local = &named{Transport: transport, name: "mem"}
+	log := slog.New(slog.DiscardHandler)
+	c.peers = shuffle.NewPeers(shuffle.PeersOptions{
+		DaemonID: ownID, Local: c.local, Transports: []shuffle.Transport{c.fast, c.slow}, Retry: retry, Backoff: backoff,
+	}, c.metrics, log)
+	c.fetcher = shuffle.NewFetcher(c.peers, fetchOptions(), c.metrics, log)
+	c.arena = newArena(t, mempool.NewBudget(mib), mib)
+	t.Cleanup(c.peers.Close)
+	c.ids, c.data = c.src.Add(10, 20*kib)
+	return c
+}
+
+// fetch fetches the blocks from a daemon and returns how that went and over which transport.
+func (c *cluster) fetch(daemon [16]byte) (*recorder, string) {
+	req := &shuffle.FetchRequest{Peer: shuffle.PeerAddr{DaemonID: daemon}, Blocks: c.ids, Arena: c.arena}
+	rec := newRecorder(c.t, req)
+	over := &transportOf{recorder: rec}
+	c.fetcher.Fetch(c.t.Context(), req, over)
+	rec.wait()
+	return rec, over.name
+}
+
+type transportOf struct {
+	*recorder
+	name string
+}
+
+func (s *transportOf) Delivered(d shuffle.Delivery) {
+	s.name = d.Transport
+	s.recorder.Delivered(d)
+}
+
+func (c *cluster) expect(daemon [16]byte, transport string) {
+	c.t.Helper()
+	rec, over := c.fetch(daemon)
+	rec.check(c.data, shuffle.ReasonNone)
+	if over != transport {
+		c.t.Errorf("blocks came over %q, want %q", over, transport)
+	}
+}
+
+func TestPeersShareConnections(t *testing.T) {
+	c := newCluster(t, time.Hour, time.Hour)
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			rec, _ := c.fetch(peerID)
+			rec.check(c.data, shuffle.ReasonNone)
+		})
+	}
+	all.Wait()
+	if c.fast.count() != 1 || c.slow.count() != 0 || c.local.count() != 0 {
+		t.Errorf("%d, %d and %d dials, want one", c.fast.count(), c.slow.count(), c.local.count())
+	}
+	if n := testutil.ToFloat64(c.metrics.Peers("rdma")); n != 1 {
+		t.Errorf("%v peers were counted", n)
+	}
+	c.expect([16]byte{3}, "rdma")
+	if c.fast.count() != 2 {
+		t.Errorf("%d dials for two peers", c.fast.count())
+	}
+}
+
+func TestPeersOwnDaemon(t *testing.T) {
+	c := newCluster(t, time.Hour, time.Hour)
+	c.expect(ownID, "mem")
+	if c.fast.count()+c.slow.count() != 0 {
+		t.Error("the own daemon was dialled")
+	}
+}
+
+// A transport that fails is left out for the back-off, then tried again.
+func TestPeersTransportsInOrder(t *testing.T) {
+	const backoff = 50 * time.Millisecond
+	c := newCluster(t, time.Nanosecond, backoff)
+	c.fast.set(errors.New("no device"))
+	c.expect(peerID, "tcp")
+	if c.fast.count() != 1 || c.slow.count() != 1 {
+		t.Errorf("%d and %d dials", c.fast.count(), c.slow.count())
+	}
+	c.fast.set(nil)
+	c.expect([16]byte{3}, "rdma") // another peer has nothing to do with it
+	for end := time.Now().Add(patience); ; time.Sleep(backoff / 5) {
+		_ = c.slow.conns[len(c.slow.conns)-1].Close() // the connection breaks
+		if rec, over := c.fetch(peerID); len(rec.fail) == 0 && over == "rdma" {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("the transport was never tried again")
+		}
+	}
+}
+
+func TestPeersRememberFailures(t *testing.T) {
+	c := newCluster(t, time.Hour, time.Hour)
+	c.fast.set(errors.New("no device"))
+	c.slow.set(errors.New("no route"))
+	for range 3 {
+		rec, _ := c.fetch(peerID)
+		rec.check(c.data, shuffle.ReasonPeerUnreachable, 0, 1)
+		if d := rec.details[0]; !strings.Contains(d, "no device") || !strings.Contains(d, "no route") {
+			t.Errorf("detail %q", d)
+		}
+	}
+	if c.fast.count() != 1 || c.slow.count() != 1 {
+		t.Errorf("%d and %d dials for three fetches", c.fast.count(), c.slow.count())
+	}
+	if n := testutil.ToFloat64(c.metrics.PeerDials("tcp", metrics.Failed)); n != 1 {
+		t.Errorf("%v failed dials were counted", n)
+	}
+	c.slow.set(shuffle.Errorf(shuffle.ReasonPeerRefused, "version 7"))
+	rec, _ := c.fetch([16]byte{3})
+	rec.check(c.data, shuffle.ReasonPeerRefused, 0, 1)
+}
+
+func TestPeersConnectionBreaks(t *testing.T) {
+	c := newCluster(t, time.Hour, time.Hour)
+	c.slow.err = errors.New("no route")
+	c.expect(peerID, "rdma")
+	_ = c.fast.conns[0].Close()
+	c.expect(peerID, "rdma") // a new connection, over the transport that is left
+	if c.fast.count() != 2 {
+		t.Errorf("%d dials", c.fast.count())
+	}
+	for end := time.Now().Add(patience); testutil.ToFloat64(c.metrics.PeerLosses("rdma")) != 1; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the loss was not counted")
+		}
+	}
+}
+
+// A fetch does not wait for a slow connection longer than its own time-out, nor when it is cancelled.
+func TestPeersSlowDial(t *testing.T) {
+	r := newRig(t, "dial * delay 1h", mib, fetchOptions())
+	ids, data := r.src.Add(10)
+	rec := r.fetch(t.Context(), ids, func(req *shuffle.FetchRequest, _ *recorder) { req.Timeout = 5 * time.Millisecond })
+	rec.check(data, shuffle.ReasonTimeout, 0)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	rec = r.fetch(ctx, ids, nil)
+	cancel(shuffle.ErrCancelled)
+	rec.check(data, shuffle.ReasonCancelled, 0)
+}
+
+func TestPeersClosed(t *testing.T) {
+	c := newCluster(t, time.Hour, time.Hour)
+	c.expect(peerID, "rdma")
+	c.peers.Close()
+	rec, _ := c.fetch(peerID)
+	rec.check(c.data, shuffle.ReasonPeerUnreachable, 0, 1)
+	select {
+	case <-c.fast.conns[0].Closed():
+	default:
+		t.Error("a connection outlived Close")
+	}
+	if n := testutil.ToFloat64(c.metrics.Peers("rdma")); n != 0 {
+		t.Errorf("%v peers are left", n)
+	}
+}
