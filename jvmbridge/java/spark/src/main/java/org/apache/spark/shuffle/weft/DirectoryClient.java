@@ -15,6 +15,7 @@ final class DirectoryClient implements Directory {
   private final RpcEndpointRef driver;
   private final String executor;
   private final RpcTimeout timeout;
+  private volatile byte[] token;
 
   /** Throws where the driver has no directory. */
   DirectoryClient(SparkConf conf, RpcEnv rpcEnv, String executor, long timeoutMs) {
@@ -27,7 +28,10 @@ final class DirectoryClient implements Directory {
 
   @Override
   public byte[] join() {
-    return (byte[]) ask(DirectoryMessages.join(executor));
+    if (token == null) {
+      token = (byte[]) ask(DirectoryMessages.join(executor));
+    }
+    return token;
   }
 
   @Override

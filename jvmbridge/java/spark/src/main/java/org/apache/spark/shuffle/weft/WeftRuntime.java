@@ -32,6 +32,7 @@ final class WeftRuntime implements SessionListener {
   private final Settings settings;
   private final Workers workers = new Workers();
   private final AtomicBoolean stopped = new AtomicBoolean();
+  private final Thread lateSummary = new Thread(this::summariseLate, "weft-summary");
   private final Fetcher fetcher;
   private final Bridge bridge; // null: weft takes no part
   private final Directory directory; // null likewise
@@ -62,7 +63,7 @@ final class WeftRuntime implements SessionListener {
       directory.join(); // before any of this executor's blocks can be asked for
       bridge.open();
     }
-    Runtime.getRuntime().addShutdownHook(new Thread(this::summariseLate, "weft-summary"));
+    Runtime.getRuntime().addShutdownHook(lateSummary);
   }
 
   Fetcher fetcher() {
@@ -200,6 +201,11 @@ final class WeftRuntime implements SessionListener {
   void stop() {
     if (stopped.compareAndSet(false, true)) {
       LOG.info(summary());
+    }
+    try {
+      Runtime.getRuntime().removeShutdownHook(lateSummary);
+    } catch (IllegalStateException e) {
+      // the JVM is ending: it has nothing left to say
     }
     if (bridge != null) {
       bridge.close();
