@@ -14,7 +14,9 @@ import (
 type Shuffled struct {
 	RemoteBlocks, LocalBlocks int64
 	RemoteBytes, LocalBytes   int64
-	FailedTasks               int
+	BytesToFiles              int64 // of RemoteBytes; spark.network.maxRemoteBlockSizeFetchToMem
+	SpeculativeTasks          int
+	FailedTasks               int // those of a speculative pair that were not needed count, too
 	FetchFailures             int
 	StageRetries              int
 }
@@ -23,9 +25,10 @@ type Shuffled struct {
 type event struct {
 	Event      string
 	Properties map[string]string
-	StageID    int                     `json:"Stage ID"`
-	StageIDs   []int                   `json:"Stage IDs"`
-	Reason     struct{ Reason string } `json:"Task End Reason"`
+	StageID    int                        `json:"Stage ID"`
+	StageIDs   []int                      `json:"Stage IDs"`
+	Reason     struct{ Reason string }    `json:"Task End Reason"`
+	Task       struct{ Speculative bool } `json:"Task Info"`
 	Stage      struct {
 		ID      int `json:"Stage ID"`
 		Attempt int `json:"Stage Attempt ID"`
@@ -36,6 +39,7 @@ type event struct {
 			LocalBlocks  int64 `json:"Local Blocks Fetched"`
 			RemoteBytes  int64 `json:"Remote Bytes Read"`
 			LocalBytes   int64 `json:"Local Bytes Read"`
+			BytesToFiles int64 `json:"Remote Bytes Read To Disk"`
 		} `json:"Shuffle Read Metrics"`
 	} `json:"Task Metrics"`
 }
@@ -74,6 +78,10 @@ func (r *Run) Shuffled(t testing.TB) map[string]*Shuffled {
 			job.LocalBlocks += read.LocalBlocks
 			job.RemoteBytes += read.RemoteBytes
 			job.LocalBytes += read.LocalBytes
+			job.BytesToFiles += read.BytesToFiles
+			if e.Task.Speculative {
+				job.SpeculativeTasks++
+			}
 			if e.Reason.Reason != "Success" {
 				job.FailedTasks++
 			}

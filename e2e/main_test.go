@@ -21,13 +21,21 @@ func cluster(t *testing.T, version string, hosts int, args ...string) *Cluster {
 	key := fmt.Sprint(version, hosts, args)
 	if current.key != key {
 		dropCluster(t.Errorf)
-		c, err := startCluster("hosts", version, hosts, append([]string{"--ess", "--memory", "3g"}, args...)...)
+		c, err := startCluster(clusterName(), version, hosts, append([]string{"--ess", "--memory", "3g"}, args...)...)
 		if err != nil {
 			t.Fatal(err)
 		}
 		current.key, current.Cluster = key, c
 	}
 	return current.Cluster
+}
+
+// clusterName keeps runs apart that go on at the same time: each needs its own WEFT_E2E_NAME.
+func clusterName() string {
+	if name := os.Getenv("WEFT_E2E_NAME"); name != "" {
+		return name
+	}
+	return "hosts"
 }
 
 func dropCluster(complain func(string, ...any)) {

@@ -32,7 +32,7 @@ func (r *Run) Summaries(t testing.TB) (all []Summary) {
 			for i, field := range []*int64{&s.WeftBlocks, &s.WeftBytes, &s.NettyBlocks, &s.NettyBytes} {
 				*field = number(t, m[i+2])
 			}
-			for _, pair := range strings.Split(m[6], ", ") {
+			for _, pair := range strings.Split(m[6], ",") {
 				if reason, n, ok := strings.Cut(pair, "="); ok {
 					s.Fallbacks[reason] = number(t, n)
 				}
