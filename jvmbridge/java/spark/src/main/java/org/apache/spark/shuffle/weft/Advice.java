@@ -11,7 +11,7 @@ final class Advice {
       case REASON_DAEMON_GONE:
         return "This node's daemon does not answer; see the lines about it above, and `weft doctor` on this node.";
       case REASON_PEER_UNKNOWN:
-        return "The other executor runs without weft: see its log for the reason.";
+        return "The other executor runs without weft (its log has the reason), or has ended and left its blocks to the shuffle service.";
       case REASON_PEER_UNREACHABLE:
         return "Check the network between the nodes, and weft.net.cidr, weft.net.port and the firewall on the other one.";
       case REASON_PEER_LOST:

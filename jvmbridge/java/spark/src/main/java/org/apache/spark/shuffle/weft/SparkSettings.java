@@ -29,8 +29,13 @@ final class SparkSettings {
   static boolean isEncrypted(SparkConf conf) {
     return conf.getBoolean("spark.network.crypto.enabled", false)
         || conf.getBoolean("spark.ssl.rpc.enabled", false)
-        || (conf.getBoolean("spark.authenticate", false)
+        || (isAuthenticated(conf)
             && conf.getBoolean("spark.authenticate.enableSaslEncryption", false));
+  }
+
+  /** Whether executors prove to each other who they are. */
+  static boolean isAuthenticated(SparkConf conf) {
+    return conf.getBoolean("spark.authenticate", false);
   }
 
   /** Map outputs are named by map index then, and a retried task writes the same files anew. */

@@ -44,21 +44,31 @@ final class Traffic {
     }
   }
 
-  /** Blocks are left to Spark's own client. The first time for each reason it is logged. */
+  /**
+   * Blocks are left to Spark's own client. The first time for each reason it is logged: as a warning, where the reason was not
+   * one when it was found out.
+   */
   void fallback(Reason reason, int blocks, String peer, String detail) {
     LongAdder count = new LongAdder();
     LongAdder before = fallbacks.putIfAbsent(reason, count);
     (before != null ? before : count).add(blocks);
     reporter.report(reason, blocks, 0);
     if (before == null) {
-      LOG.warn(
-          "weft: {} block(s) of executor {} go by Spark's own transfer service: {} ({}). {} Further ones are only counted.",
-          blocks,
-          peer,
-          word(reason),
-          detail,
-          Advice.on(reason));
+      String line =
+          String.format(
+              "weft: %d block(s) of executor %s go by Spark's own transfer service: %s (%s). %s Further ones are only counted.",
+              blocks, peer, word(reason), detail, Advice.on(reason));
+      if (isWarnedOf(reason)) {
+        LOG.info(line);
+      } else {
+        LOG.warn(line);
+      }
     }
+  }
+
+  /** Installer and WeftRuntime warn of these themselves, before any block is asked for. */
+  private static boolean isWarnedOf(Reason reason) {
+    return reason == Reason.REASON_ENCRYPTED || reason == Reason.REASON_DAEMON_GONE;
   }
 
   static String word(Reason reason) {

@@ -175,8 +175,9 @@ final class WeftRuntime implements SessionListener {
 
   @Override
   public void failed(String cause) {
-    LOG.warn("weft: no session with this node's daemon: {}. Blocks go by Spark's own transfer service; tried again in the"
-        + " background", cause);
+    LOG.warn("weft: no session with this node's daemon: {}. Blocks go by Spark's own transfer service; it is tried again in"
+        + " the background. See that `weft daemon` runs on this node and has the same spark.weft.socket.dir, and what `weft doctor`"
+        + " says there", cause);
     directory.withdraw();
   }
 
