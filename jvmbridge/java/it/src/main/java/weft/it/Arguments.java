@@ -10,10 +10,12 @@ import java.util.TreeSet;
 
 /**
  * One entry of the command line, {@code name} or {@code name:key=value:key=value}, with the options that all jobs share. A key
- * that the job did not ask for is an error.
+ * that the job did not ask for is an error. Every job has the key {@code as}, for one that runs more than once: its label is
+ * {@code name.as} then, and its markers are in a directory {@code as}.
  */
 final class Arguments implements Serializable {
   final String name;
+  final String label;
   private final Map<String, String> values = new HashMap<>();
   private final Set<String> unread = new TreeSet<>();
   private final String input;
@@ -23,8 +25,6 @@ final class Arguments implements Serializable {
   Arguments(String entry, String input, String markers) {
     String[] parts = entry.split(":");
     this.name = parts[0];
-    this.input = input;
-    this.markers = markers;
     for (int i = 1; i < parts.length; i++) {
       int equals = parts[i].indexOf('=');
       if (equals < 0) {
@@ -32,6 +32,10 @@ final class Arguments implements Serializable {
       }
       values.put(parts[i].substring(0, equals), parts[i].substring(equals + 1));
     }
+    String as = values.remove("as");
+    this.label = as == null ? name : name + "." + as;
+    this.input = input;
+    this.markers = as == null || markers == null ? markers : markers + "/" + as;
     unread.addAll(values.keySet());
   }
 

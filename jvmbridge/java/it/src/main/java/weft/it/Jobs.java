@@ -9,7 +9,8 @@ import org.apache.spark.api.java.JavaSparkContext;
 
 /**
  * Runs jobs in one application, one after the other. Prints {@code APP <id>}, then for each {@code RESULT <job> <sha256> <count>} and {@code TIME
- * <job> <seconds>}. In the event log a job's stages carry its name as job group.
+ * <job> <seconds>}. A job goes by its name, or by its label {@code name.as} where it has one; in the event log its stages carry
+ * that as job group.
  */
 public final class Jobs {
   private static final Map<String, Job> ALL = new LinkedHashMap<>();
@@ -63,11 +64,12 @@ public final class Jobs {
   }
 
   private static void run(JavaSparkContext sc, Arguments args) throws Exception {
-    sc.setJobGroup(args.name, args.name);
+    sc.setJobGroup(args.label, args.label);
     long start = System.nanoTime();
     Result result = ALL.get(args.name).run(sc, args);
-    System.out.println("RESULT " + args.name + " " + result.sha256 + " " + result.count);
-    System.out.println(String.format("TIME %s %.3f", args.name, (System.nanoTime() - start) / 1e9));
+    args.checkAllRead();
+    System.out.println("RESULT " + args.label + " " + result.sha256 + " " + result.count);
+    System.out.println(String.format("TIME %s %.3f", args.label, (System.nanoTime() - start) / 1e9));
     // Drops what the job left cached; its shuffles go when the application ends.
     sc.getPersistentRDDs().values().forEach(rdd -> rdd.unpersist(true));
   }

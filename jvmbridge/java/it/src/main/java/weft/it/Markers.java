@@ -42,6 +42,7 @@ final class Markers implements Serializable {
   }
 
   private static void create(Path file) throws IOException {
+    Files.createDirectories(file.getParent());
     try {
       Files.createFile(file);
     } catch (FileAlreadyExistsException e) {
