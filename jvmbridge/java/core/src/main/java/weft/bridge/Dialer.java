@@ -122,7 +122,7 @@ final class Dialer {
       throw new IOException("no connection to " + socket + " in time");
     }
     if (!connected.isSuccess()) {
-      throw new IOException("no daemon at " + socket + ": " + connected.cause().getMessage(), connected.cause());
+      throw new IOException("no daemon at " + socket + ": " + connected.cause(), connected.cause());
     }
     return connected.channel();
   }

@@ -34,7 +34,7 @@ public final class Keys {
   public static final Key<Long> CONNECT_TIMEOUT =
       Key.time(
           "connect.timeout",
-          "10s",
+          "20s",
           "How long an executor tries to reach its daemon at first (starting it, in mode auto), and how long fetches wait for"
               + " that. Afterwards it goes on trying in the background, and blocks go Spark's own way meanwhile.");
 

@@ -27,7 +27,7 @@ class SettingsTest {
     Settings s = settings();
     assertTrue(s.enabled);
     assertTrue(s.startsDaemon);
-    assertEquals(10_000, s.connectTimeoutMs);
+    assertEquals(20_000, s.connectTimeoutMs);
     assertEquals(30_000, s.fetchTimeoutMs);
     assertEquals(10_000, s.peerRetryMs);
     assertEquals(Paths.get("/tmp/weft-" + Settings.uid()), s.socketDir);
