@@ -48,6 +48,7 @@ func isEager(f *shuffle.Found, eagerBlock, room int) bool {
 // and opens handles for the others. It takes ownership of found, appends to answer, and returns it with the bytes of eager in use.
 func (t *Table) Answer(found []shuffle.Found, eagerBlock int, eager []byte, answer []shuffle.Located) ([]shuffle.Located, int) {
 	used, blocks, now := 0, 0, time.Now()
+	var held []Block // one allocation for all that are to come
 	for i := range found {
 		f := &found[i]
 		l := shuffle.Located{Length: f.Length, CRC: f.CRC, Checked: f.Checked}
@@ -64,12 +65,15 @@ func (t *Table) Answer(found []shuffle.Found, eagerBlock int, eager []byte, answ
 			}
 			closeFound(f)
 		default:
-			handle, err := t.add(*f, now)
+			if len(held) == 0 {
+				held = make([]Block, len(found)-i)
+			}
+			handle, err := t.add(&held[0], f, now)
 			if err != nil {
 				l = shuffle.Located{Err: err}
 				closeFound(f)
 			} else {
-				l.Handle = handle
+				l.Handle, held = handle, held[1:]
 			}
 		}
 		answer = append(answer, l)

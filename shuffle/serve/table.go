@@ -43,8 +43,8 @@ func NewTable(m *metrics.Set, transport string) *Table {
 	}
 }
 
-// add holds f open under a new handle.
-func (t *Table) add(f shuffle.Found, now time.Time) (uint64, *shuffle.BlockError) {
+// add holds f open in b under a new handle.
+func (t *Table) add(b *Block, f *shuffle.Found, now time.Time) (uint64, *shuffle.BlockError) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
@@ -54,7 +54,8 @@ func (t *Table) add(f shuffle.Found, now time.Time) (uint64, *shuffle.BlockError
 		return 0, shuffle.Errorf(shuffle.ReasonPeerRefused, "%d blocks are held open for this connection already", len(t.open))
 	}
 	t.last++
-	t.open[t.last] = &Block{Found: f, users: 1, used: now}
+	b.Found, b.users, b.used = *f, 1, now
+	t.open[t.last] = b
 	openBlocks.Add(1)
 	return t.last, nil
 }

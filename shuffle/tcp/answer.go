@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 
+	"golang.org/x/sys/unix"
+
 	"weft/shuffle"
 	"weft/shuffle/serve"
 )
@@ -127,11 +129,11 @@ func (c *server) pieces(f *frame, m *readMsg) (total int64, err error) {
 			continue
 		}
 		if b.File != file {
-			info, err := b.File.Stat()
-			if err != nil {
+			var stat unix.Stat_t
+			if err := unix.Fstat(int(b.File.Fd()), &stat); err != nil {
 				return 0, shuffle.Errorf(shuffle.ReasonBadMapOutput, "stat %s: %v", b.File.Name(), err)
 			}
-			file, size = b.File, info.Size()
+			file, size = b.File, stat.Size
 		}
 		if end := b.Offset + r.Offset + r.Length; end > size {
 			return 0, shuffle.Errorf(shuffle.ReasonBadMapOutput, "%s has %d bytes; a block of it ends at %d", b.File.Name(), size, end)
