@@ -29,6 +29,11 @@ const shuffleManager = "org.apache.spark.shuffle.weft.WeftShuffleManager"
 
 // Run starts two hosts, measures all rounds, writes fetch.json and fetch.txt (Go benchmark format) to c.Out, and returns the rounds.
 func Run(ctx context.Context, c Config) (rounds [][]Record, err error) {
+	for _, dir := range []*string{&c.Root, &c.Out} { // executors have another working directory
+		if *dir, err = filepath.Abs(*dir); err != nil {
+			return nil, err
+		}
+	}
 	control := filepath.Join(c.Out, "fetch-control")
 	if err := errors.Join(os.RemoveAll(control), os.MkdirAll(control, 0o755)); err != nil {
 		return nil, err
@@ -73,7 +78,7 @@ func (c Config) submitArgs(control string) []string {
 	conf := map[string]string{
 		"spark.shuffle.manager": shuffleManager, "spark.driver.extraClassPath": jar, "spark.executor.extraClassPath": jar,
 		"spark.executor.cores": "1", "spark.cores.max": "2", "spark.executor.memory": c.Executor,
-		"spark.scheduler.minRegisteredResourcesRatio": "1.0", "spark.locality.wait": "0s",
+		"spark.scheduler.minRegisteredResourcesRatio": "1.0", "spark.locality.wait": "0s", "spark.deploy.maxExecutorRetries": "0",
 	}
 	for k, v := range c.Conf {
 		conf[k] = v
@@ -91,12 +96,8 @@ func (c Config) submitArgs(control string) []string {
 
 // round measures the raw limit, then lets the Spark job measure one round of its rows.
 func (c Config) round(ctx context.Context, cl cluster, control string, n int, ended <-chan error) ([]Record, error) {
-	if n == 1 { // both executors are up and have written their map outputs before anything is measured
-		for _, e := range []string{"0", "1"} {
-			if err := waitFor(ctx, filepath.Join(control, "ready-"+e), ended); err != nil {
-				return nil, err
-			}
-		}
+	if err := waitFor(ctx, filepath.Join(control, "warm"), ended); err != nil {
+		return nil, err
 	}
 	var rs []Record
 	for _, b := range c.BlockBytes {

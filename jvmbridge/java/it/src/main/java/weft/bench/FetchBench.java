@@ -23,7 +23,7 @@ import org.apache.spark.api.java.JavaSparkContext;
  *
  * <p>Usage: {@code FetchBench CONTROL_DIR ROUNDS MILLIS_PER_ROW BLOCK_BYTES...}. Before round N it waits for the file {@code
  * round-N} in the control directory and writes {@code result-N.json} (one JSON record a line) when the round is over; {@code
- * ready-EXECUTOR} tells that an executor's map outputs are there.
+ * warm} tells that the executors, their map outputs and the compiled code are ready for the first.
  */
 public final class FetchBench {
   static final int BLOCKS = 100;
@@ -32,17 +32,17 @@ public final class FetchBench {
   private FetchBench() {}
 
   public static void main(String[] args) throws Exception {
-    Path control = Paths.get(args[0]);
+    String dir = args[0];
     int rounds = Integer.parseInt(args[1]);
     int millis = Integer.parseInt(args[2]);
     int[] sizes = Arrays.stream(args).skip(3).mapToInt(Integer::parseInt).toArray();
     try (JavaSparkContext sc = new JavaSparkContext(new SparkConf().setAppName("fetch-bench"))) {
-      List<Owner> owners = sc.parallelize(Arrays.asList(0, 1), 2).map(i -> prepare(control, sizes)).collect();
+      List<Owner> owners = sc.parallelize(Arrays.asList(0, 1), 2).map(i -> prepare(Paths.get(dir), sizes)).collect();
       if (owners.get(0).executor.equals(owners.get(1).executor)) {
         throw new IllegalStateException("both tasks ran on executor " + owners.get(0).executor + ": two executors are needed");
       }
       sc.parallelize(Collections.singletonList(0), 1)
-          .map(i -> measure(control, rounds, millis, sizes, other(owners)))
+          .map(i -> measure(Paths.get(dir), rounds, millis, sizes, other(owners)))
           .collect();
     }
   }
@@ -66,7 +66,6 @@ public final class FetchBench {
     for (int size : sizes) {
       BenchMapOutput.write(shuffleId(size), size, BLOCKS);
     }
-    Files.createFile(control.resolve("ready-" + executor));
     return o;
   }
 
@@ -76,24 +75,31 @@ public final class FetchBench {
 
   private static int measure(Path control, int rounds, int millis, int[] sizes, Owner owner) throws Exception {
     FetchLoop[] loops = {FetchLoop.netty(owner), FetchLoop.weft(owner)};
+    rows(loops, 0, sizes, millis); // until the compiler has seen every path; not recorded
+    Files.createFile(control.resolve("warm"));
     for (int round = 1; round <= rounds; round++) {
       Path start = control.resolve("round-" + round);
       while (!Files.exists(start)) {
         Thread.sleep(20);
       }
-      List<String> records = new ArrayList<>();
-      for (int size : sizes) {
-        for (int request : REQUEST_BLOCKS) {
-          for (int k = 0; k < loops.length; k++) { // who goes first alternates
-            records.add(loops[(k + round) % loops.length].run(size, request, millis));
-          }
-        }
-      }
+      List<String> records = rows(loops, round, sizes, millis);
       Path part = control.resolve("result-" + round + ".part");
       Files.write(part, records, StandardCharsets.UTF_8);
       Files.move(part, control.resolve("result-" + round + ".json"), StandardCopyOption.ATOMIC_MOVE);
     }
     return rounds;
+  }
+
+  private static List<String> rows(FetchLoop[] loops, int round, int[] sizes, int millis) throws InterruptedException {
+    List<String> records = new ArrayList<>();
+    for (int size : sizes) {
+      for (int request : REQUEST_BLOCKS) {
+        for (int k = 0; k < loops.length; k++) { // who goes first alternates
+          records.add(loops[(k + round) % loops.length].run(size, request, millis));
+        }
+      }
+    }
+    return records;
   }
 
   /** Where the blocks are. */
