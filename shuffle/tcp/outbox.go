@@ -46,7 +46,9 @@ type outbox struct {
 
 	mu    sync.Mutex
 	queue []*frame
-	busy  bool // somebody is sending, or wake has the token to do so
+	bytes int       // of queue, blocks' own bytes aside
+	room  sync.Cond // the queue became shorter, or err was set
+	busy  bool      // somebody is sending, or wake has the token to do so
 	err   error
 
 	// Of whoever is sending:
@@ -57,10 +59,14 @@ type outbox struct {
 	sendErr error
 }
 
-// limits of what waits to be sent on one connection. A peer that asks but does not read reaches them.
-const maxQueue = 4096
+// What may wait to be sent on one connection.
+const (
+	muchQueue = 1024     // frames: who asks for more waits
+	muchBytes = 16 << 20 // bytes of frames: the same
+	maxQueue  = 4096     // frames: a connection that has more is of no use
+)
 
-var errQueue = fmt.Errorf("the peer leaves more than %d answers unread", maxQueue)
+var errQueue = fmt.Errorf("the peer leaves more than %d frames unread", maxQueue)
 
 func newOutbox(conn *net.TCPConn, fail func(error)) (*outbox, error) {
 	rc, err := conn.SyscallConn()
@@ -69,6 +75,7 @@ func newOutbox(conn *net.TCPConn, fail func(error)) (*outbox, error) {
 	}
 	o := &outbox{rc: rc, fail: fail, wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{})}
 	o.step = o.trySend
+	o.room.L = &o.mu
 	go o.run()
 	return o, nil
 }
@@ -87,6 +94,7 @@ func (o *outbox) send(f *frame, inline bool) {
 		return
 	}
 	o.queue = append(o.queue, f)
+	o.bytes += f.size()
 	mine := !o.busy
 	o.busy = true
 	if mine && !inline {
@@ -95,6 +103,15 @@ func (o *outbox) send(f *frame, inline bool) {
 	o.mu.Unlock()
 	if mine && inline {
 		o.drain(false)
+	}
+}
+
+// await returns when little waits to be sent, or nothing ever will be. So a peer that does not read is not read from.
+func (o *outbox) await() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for o.err == nil && (len(o.queue) > muchQueue || o.bytes > muchBytes) {
+		o.room.Wait()
 	}
 }
 
@@ -147,6 +164,7 @@ func (o *outbox) abort(err error) {
 	first := o.err == nil
 	if first {
 		o.err = err
+		o.room.Broadcast()
 	}
 	o.mu.Unlock()
 	if first {
@@ -209,6 +227,7 @@ func (o *outbox) next() bool {
 	for n < len(o.queue) && len(o.bufs) < gather {
 		f := o.queue[n]
 		n++
+		o.bytes -= f.size()
 		o.flight = append(o.flight, f)
 		o.bufs = append(o.bufs, f.head.b)
 		if f.body != nil {
@@ -221,6 +240,7 @@ func (o *outbox) next() bool {
 	left := copy(o.queue, o.queue[n:])
 	clear(o.queue[left:])
 	o.queue = o.queue[:left]
+	o.room.Broadcast()
 	return n > 0
 }
 
@@ -297,6 +317,15 @@ func (p *piece) sendFile(fd int) (blocked bool, err error) {
 		p.off, p.n, p.sent = p.off+int64(n), p.n-int64(n), p.sent+int64(n)
 	}
 	return false, nil
+}
+
+// size is how many bytes of memory the frame holds, blocks' own aside.
+func (f *frame) size() int {
+	n := len(f.head.b)
+	if f.body != nil {
+		n += len(f.body.b)
+	}
+	return n
 }
 
 // sent gives back what the frame held, after all of it was sent.

@@ -123,6 +123,7 @@ func (c *server) greet() error {
 
 func (c *server) receive() error {
 	for {
+		c.out.await()
 		msg, payload, err := c.in.next()
 		if err != nil {
 			return err

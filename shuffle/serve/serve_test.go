@@ -1,0 +1,156 @@
+package serve_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"weft/internal/leakcheck"
+	"weft/internal/metrics"
+	"weft/shuffle"
+	"weft/shuffle/serve"
+	"weft/shuffle/transporttest"
+)
+
+func TestMain(m *testing.M) { leakcheck.Main(m) }
+
+// locate finds blocks and answers with the given eager memory.
+func locate(t *testing.T, table *serve.Table, src *transporttest.Source, ids []shuffle.BlockID, eagerBlock, eagerBytes int) ([]shuffle.Located, []byte) {
+	t.Helper()
+	found := serve.Find(t.Context(), src, &shuffle.LocateRequest{Blocks: ids})
+	want := serve.EagerBytes(found, eagerBlock, eagerBytes)
+	eager := make([]byte, want)
+	got, used := table.Answer(found, eagerBlock, eager, nil)
+	if used != want {
+		t.Errorf("%d eager bytes, announced were %d", used, want)
+	}
+	return got, eager
+}
+
+func TestAnswer(t *testing.T) {
+	src, m := transporttest.NewSource(t), metrics.NewSet()
+	table := serve.NewTable(m, "tcp")
+	defer table.Close()
+	ids, data := src.Add(100, 5000, 200, 0, 300)
+	src.AddError(transporttest.ID(9), shuffle.Errorf(shuffle.ReasonNotFound, "gone"))
+	got, eager := locate(t, table, src, append(ids, transporttest.ID(9)), 400, 350)
+	if !bytes.Equal(eager, append(append([]byte{}, data[0]...), data[2]...)) {
+		t.Error("other eager bytes")
+	}
+	if got[0].Handle != 0 || got[1].Handle == 0 || got[2].EagerOff != 100 || got[3].Handle != 0 || got[4].Handle == 0 || got[5].Err == nil {
+		t.Errorf("%+v", got)
+	}
+	if src.Open() != 2 {
+		t.Errorf("%d blocks are held open, want the two with handles", src.Open())
+	}
+	if n := testutil.ToFloat64(m.BlocksTotal("tcp", metrics.Served)); n != 3 {
+		t.Errorf("%v blocks counted, want the eager ones and the empty one", n)
+	}
+	if n := testutil.ToFloat64(m.BytesTotal("tcp", metrics.Served)); n != 300 {
+		t.Errorf("%v bytes counted", n)
+	}
+}
+
+func TestBlocksLiveAsLongAsTheyAreUsed(t *testing.T) {
+	src := transporttest.NewSource(t)
+	table := serve.NewTable(metrics.NewSet(), "tcp")
+	ids, _ := src.Add(100, 100)
+	got, _ := locate(t, table, src, ids, 0, 0)
+	b, err := table.Acquire(shuffle.Range{Handle: got[0].Handle, Length: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	table.Release([]uint64{got[0].Handle, got[0].Handle, 77}, true)
+	if src.Open() != 2 {
+		t.Error("a block was closed while it is read")
+	}
+	if _, err := table.Acquire(shuffle.Range{Handle: got[0].Handle}); err == nil {
+		t.Error("a handle given up was acquired")
+	}
+	table.Close()
+	if src.Open() != 1 {
+		t.Errorf("%d blocks are held open after Close, want the one that is read", src.Open())
+	}
+	table.Done(b, 100)
+	if src.Open() != 0 {
+		t.Error("the last user left the block open")
+	}
+	after, _ := locate(t, table, src, ids, 0, 0)
+	if after[0].Err == nil || src.Open() != 0 {
+		t.Errorf("a closed table holds blocks open: %+v", after)
+	}
+}
+
+func TestExpire(t *testing.T) {
+	src := transporttest.NewSource(t)
+	table := serve.NewTable(metrics.NewSet(), "tcp")
+	defer table.Close()
+	ids, _ := src.Add(100, 100)
+	got, _ := locate(t, table, src, ids, 0, 0)
+	if n := table.Expire(time.Now().Add(-time.Hour)); n != 0 {
+		t.Errorf("%d expired at once", n)
+	}
+	b, err := table.Acquire(shuffle.Range{Handle: got[1].Handle, Length: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := table.Expire(time.Now().Add(time.Hour)); n != 1 {
+		t.Errorf("%d expired, want the one that is not read", n)
+	}
+	table.Done(b, 1)
+}
+
+func TestTooManyHandles(t *testing.T) {
+	src := transporttest.NewSource(t)
+	table := serve.NewTable(metrics.NewSet(), "tcp")
+	defer table.Close()
+	ids, _ := src.Add(10)
+	many := make([]shuffle.BlockID, serve.MaxHandles)
+	for i := range many {
+		many[i] = ids[0]
+	}
+	if got, _ := locate(t, table, src, many, 0, 0); got[serve.MaxHandles-1].Err != nil {
+		t.Errorf("the last one allowed: %v", got[serve.MaxHandles-1].Err)
+	}
+	got, _ := locate(t, table, src, ids, 0, 0)
+	if got[0].Err == nil || got[0].Err.Reason != shuffle.ReasonPeerRefused || src.Open() != serve.MaxHandles {
+		t.Errorf("one more: %+v; %d held open", got[0], src.Open())
+	}
+}
+
+func TestFind(t *testing.T) {
+	src := transporttest.NewSource(t)
+	ids, _ := src.Add(10, 10)
+	found := serve.Find(t.Context(), src, &shuffle.LocateRequest{Blocks: append(ids, transporttest.ID(99))})
+	if len(found) != 3 || found[2].Err == nil {
+		t.Errorf("%+v", found)
+	}
+	for _, f := range found[:2] {
+		f.Close()
+	}
+	src.Fail(errors.New("a bug"))
+	for _, f := range serve.Find(t.Context(), src, &shuffle.LocateRequest{Blocks: ids}) {
+		if f.Err == nil || f.Err.Reason != shuffle.ReasonInternal {
+			t.Errorf("%+v", f)
+		}
+	}
+	src.Fail(nil)
+	for _, f := range serve.Find(t.Context(), twice{src}, &shuffle.LocateRequest{Blocks: ids[:1]}) {
+		if f.Err == nil || f.Err.Reason != shuffle.ReasonInternal {
+			t.Errorf("%+v for a wrong number of answers", f)
+		}
+	}
+}
+
+// twice answers twice.
+type twice struct{ *transporttest.Source }
+
+func (b twice) Locate(ctx context.Context, req *shuffle.LocateRequest) ([]shuffle.Found, error) {
+	found, err := b.Source.Locate(ctx, req)
+	more, _ := b.Source.Locate(ctx, req)
+	return append(found, more...), err
+}
