@@ -30,9 +30,10 @@ func cluster(t *testing.T, version string, hosts int, args ...string) *Cluster {
 	return current.Cluster
 }
 
-// clusterName keeps runs apart that go on at the same time: each needs its own WEFT_E2E_NAME.
+// clusterName keeps runs apart that go on at the same time: each needs its own E2E_NAME (a name with WEFT_ would be taken for an option of the
+// daemon).
 func clusterName() string {
-	if name := os.Getenv("WEFT_E2E_NAME"); name != "" {
+	if name := os.Getenv("E2E_NAME"); name != "" {
 		return name
 	}
 	return "hosts"
