@@ -130,6 +130,7 @@ func TestServerRefusesStrangers(t *testing.T) {
 			if got := <-ended; len(got) != 2 || !bytes.Equal(eager[:100], data[0]) {
 				t.Errorf("another peer's connection: %+v", got)
 			}
+			_ = s.Close() // the connection's end is logged then
 			if got := log.all(); len(got) != 1 || !strings.Contains(got[0], "level=WARN") {
 				t.Errorf("log: %q, want one warning", got)
 			}

@@ -1,0 +1,185 @@
+package tcp
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"golang.org/x/sys/unix"
+
+	"weft/shuffle/serve"
+)
+
+// frame is a frame on its way out: header and message, and the payload as bytes or as ranges of blocks.
+type frame struct {
+	head   *buffer
+	body   *buffer // of bodyLen bytes; nil: none
+	pieces []piece // one behind the other
+
+	table   *serve.Table // whose blocks the pieces are
+	release []uint64     // handles to give up when the frame was sent
+}
+
+// piece is a range of a block.
+type piece struct {
+	block *serve.Block
+	off   int64
+	n     int64 // bytes left to send
+	sent  int64
+}
+
+// size is how many bytes of memory the frame holds, blocks' own aside.
+func (f *frame) size() int {
+	n := len(f.head.b)
+	if f.body != nil {
+		n += len(f.body.b)
+	}
+	return n
+}
+
+// sent gives back what the frame held, after all of it was sent.
+func (f *frame) sent() {
+	if f.table != nil {
+		f.table.Release(f.release, true)
+		f.release = nil
+	}
+	f.free()
+}
+
+// free gives back what the frame holds.
+func (f *frame) free() {
+	f.head.free()
+	if f.body != nil {
+		f.body.free()
+	}
+	for i := range f.pieces {
+		f.table.Done(f.pieces[i].block, f.pieces[i].sent)
+	}
+	f.head, f.body, f.pieces = nil, nil, nil
+}
+
+// gather is how many slices one sendmsg(2) takes at most.
+const gather = 256
+
+// trySend sends; it returns false to be called again when the socket takes more.
+func (o *outbox) trySend(fd uintptr) bool {
+	for {
+		if len(o.flight) == 0 && !o.next() {
+			return true
+		}
+		blocked, err := o.sendFlight(int(fd))
+		if err != nil {
+			o.sendErr = err
+			return true
+		}
+		if blocked {
+			o.parked = !o.wait
+			return o.parked
+		}
+		for i, f := range o.flight {
+			f.sent()
+			o.flight[i] = nil
+		}
+		o.flight = o.flight[:0]
+	}
+}
+
+// next takes frames from the queue up to the first with pieces.
+func (o *outbox) next() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n := 0
+	for n < len(o.queue) && len(o.bufs) < gather {
+		f := o.queue[n]
+		n++
+		o.bytes -= f.size()
+		o.flight = append(o.flight, f)
+		o.bufs = append(o.bufs, f.head.b)
+		if f.body != nil {
+			o.bufs = append(o.bufs, f.body.b)
+		}
+		if len(f.pieces) > 0 {
+			break
+		}
+	}
+	left := copy(o.queue, o.queue[n:])
+	clear(o.queue[left:])
+	o.queue = o.queue[:left]
+	o.room.Broadcast()
+	return n > 0
+}
+
+// sendFlight sends bufs, then the pieces of the last frame. blocked means that the socket takes no more for now.
+func (o *outbox) sendFlight(fd int) (blocked bool, err error) {
+	pieces := o.flight[len(o.flight)-1].pieces
+	for i := range pieces {
+		p := &pieces[i]
+		if p.n == 0 {
+			continue
+		}
+		if p.block.File == nil {
+			if len(o.bufs) >= gather {
+				if blocked, err = o.sendBufs(fd, unix.MSG_MORE); blocked || err != nil {
+					return blocked, err
+				}
+			}
+			o.bufs = append(o.bufs, p.block.Mem[p.off:p.off+p.n])
+			p.sent, p.n = p.n, 0
+			continue
+		}
+		if blocked, err = o.sendBufs(fd, unix.MSG_MORE); blocked || err != nil {
+			return blocked, err
+		}
+		if blocked, err = p.sendFile(fd); blocked || err != nil {
+			return blocked, err
+		}
+	}
+	return o.sendBufs(fd, 0)
+}
+
+func (o *outbox) sendBufs(fd, flags int) (blocked bool, err error) {
+	for len(o.bufs) > 0 {
+		n, err := unix.SendmsgBuffers(fd, o.bufs, nil, nil, flags|unix.MSG_NOSIGNAL)
+		switch {
+		case errors.Is(err, unix.EAGAIN):
+			return true, nil
+		case errors.Is(err, unix.EINTR):
+			continue
+		case err != nil:
+			return false, fmt.Errorf("send: %w", err)
+		}
+		i := 0
+		for ; i < len(o.bufs) && n >= len(o.bufs[i]); i++ {
+			n -= len(o.bufs[i])
+		}
+		left := copy(o.bufs, o.bufs[i:])
+		clear(o.bufs[left:])
+		o.bufs = o.bufs[:left]
+		if left > 0 {
+			o.bufs[0] = o.bufs[0][n:]
+		}
+	}
+	return false, nil
+}
+
+// sendFile sends a range of a file. The length was promised in the frame's header, so a file that became shorter since ends the
+// connection: there is no way to tell the peer, and zeroes in its place would be wrong data.
+func (p *piece) sendFile(fd int) (blocked bool, err error) {
+	file := int(p.block.File.Fd())
+	for p.n > 0 {
+		at := p.block.Offset + p.off
+		n, err := unix.Sendfile(fd, file, &at, int(min(p.n, maxPayload)))
+		switch {
+		case errors.Is(err, unix.EAGAIN):
+			return true, nil
+		case errors.Is(err, unix.EINTR):
+			continue
+		case err != nil:
+			return false, fmt.Errorf("sendfile of %s: %w", p.block.File.Name(), err)
+		case n == 0:
+			return false, fmt.Errorf("%s became shorter while it was sent: %w", p.block.File.Name(), io.ErrUnexpectedEOF)
+		}
+		p.off, p.n, p.sent = p.off+int64(n), p.n-int64(n), p.sent+int64(n)
+	}
+	return false, nil
+}
