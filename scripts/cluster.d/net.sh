@@ -54,7 +54,11 @@ net_down() {
 	for ns in $spaces; do ip netns delete "$ns"; done
 	local c
 	for c in "$(cpu_group h0 | sed 's/h0$//')"h*; do
-		[[ ! -d $c ]] || rmdir "$c" || true
+		# Processes leave their group a moment after they have ended.
+		for i in {1..50}; do
+			[[ -d $c ]] || break
+			rmdir "$c" 2>/dev/null || sleep 0.1
+		done
 	done
 }
 

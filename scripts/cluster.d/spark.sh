@@ -52,6 +52,11 @@ spark_up() {
 		spark.scheduler.minRegisteredResourcesRatio        1.0
 		spark.scheduler.maxRegisteredResourcesWaitingTime  60s
 	CONF
+	# At an application's end a Worker stops reading from its executors before it ends them, and what they say last is
+	# lost. So executors start by this java, which gives them a file of their own.
+	mkdir -p "$dir/java/bin"
+	printf '#!/bin/sh\nexec %s/bin/java "$@" 2>>stderr.log\n' "$(java_home)" >"$dir/java/bin/java"
+	chmod +x "$dir/java/bin/java"
 	java_daemon h0 master "$@" -- org.apache.spark.deploy.master.Master -h h0 -p 7077 --webui-port 8080
 	local h
 	for h in $workers; do start_worker "$h" "$@"; done
@@ -79,7 +84,7 @@ java_daemon() {
 	shift
 	spark_environment
 	# shellcheck disable=SC2046
-	(enter "$h" setsid "$JAVA_HOME/bin/java" $(opens) -Xmx512m \
+	(enter "$h" setsid env JAVA_HOME="$dir/java" "$JAVA_HOME/bin/java" $(opens) -Xmx512m \
 		-XX:+UseSerialGC -XX:TieredStopAtLevel=1 ${flags+"${flags[@]}"} -cp "$dir/conf:$spark_home/jars/*" "$@" \
 		</dev/null >>"$dir/log/$h-$name.log" 2>&1) &
 }

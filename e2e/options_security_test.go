@@ -1,0 +1,81 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+)
+
+// secured are jobs with shuffled, broadcast and cached blocks.
+var secured = []string{"groupByKey", "broadcast", "diskrdd"}
+
+var authenticate = Conf{"spark.authenticate": "true", "spark.authenticate.secret": "for-tests-only"}
+
+// daemonConf gives the Master and the Workers the same keys.
+func daemonConf(conf Conf) (args []string) {
+	for _, key := range slices.Sorted(maps.Keys(conf)) {
+		args = append(args, "--conf", key+"="+conf[key])
+	}
+	return args
+}
+
+// secureCluster's Master, Workers and shuffle services authenticate, and encrypt for who encrypts.
+func secureCluster(t *testing.T, version string) *Cluster {
+	t.Helper()
+	return cluster(t, version, 2, daemonConf(authenticate.With(Conf{"spark.network.crypto.enabled": "true"}))...)
+}
+
+// testAuthenticate: blocks go by weft, and the log says what that means.
+func testAuthenticate(t *testing.T, c *Cluster) {
+	r := c.Submit(t, c.WithWeft().With(authenticate).With(Conf{"spark.shuffle.service.enabled": "true"}), secured...)
+	r.checkResults(t, len(secured))
+	r.checkAllByWeft(t)
+	r.checkWarnings(t, "spark.authenticate is on")
+	c.AwaitIdle(t, 30*time.Second)
+}
+
+// testNetworkCrypto: weft does not encrypt, so it stays out.
+func testNetworkCrypto(t *testing.T, c *Cluster) {
+	r := c.Submit(t, c.WithWeft().With(authenticate).With(Conf{"spark.network.crypto.enabled": "true"}), secured...)
+	r.checkEncrypted(t, c)
+}
+
+func testSSL(t *testing.T) {
+	store := filepath.Join(root, "build/e2e", clusterName()+"-rpc.jks") // the hosts have a /tmp of their own
+	if err := os.Remove(store); err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Remove(store) })
+	const password = "for-tests-only"
+	keytool := exec.Command("keytool", "-genkeypair", "-keystore", store, "-storetype", "JKS", "-storepass", password, "-keypass", password,
+		"-alias", "rpc", "-keyalg", "RSA", "-keysize", "2048", "-dname", "CN=weft")
+	if out, err := keytool.CombinedOutput(); err != nil {
+		t.Fatalf("keytool: %v\n%s", err, out)
+	}
+	ssl := Conf{
+		"spark.ssl.rpc.enabled":            "true",
+		"spark.ssl.rpc.keyStore":           store,
+		"spark.ssl.rpc.keyStorePassword":   password,
+		"spark.ssl.rpc.keyPassword":        password,
+		"spark.ssl.rpc.trustStore":         store,
+		"spark.ssl.rpc.trustStorePassword": password,
+	}
+	c := cluster(t, "4.1.3", 2, daemonConf(ssl)...)
+	r := c.Submit(t, c.WithWeft().With(ssl), secured...)
+	r.checkEncrypted(t, c)
+}
+
+// checkEncrypted checks that weft stayed out, down to the daemon that nobody needs.
+func (r *Run) checkEncrypted(t *testing.T, c *Cluster) {
+	t.Helper()
+	r.checkResults(t, len(secured))
+	r.checkAllByNetty(t, "encrypted")
+	r.checkWarnings(t, "weft does not encrypt yet")
+	c.AwaitIdle(t, 0)
+}
