@@ -17,9 +17,13 @@ type read struct {
 	lease *mempool.Lease
 }
 
-// issue begins reads until the window is full, all is asked for, or there is no room for more and reads in flight may make some. An
-// error ends all blocks that are left.
+// issue begins reads until the window is full, all is asked for, or there is no room for more and reads in flight may make some. It
+// does so when half of the window is free, so that the owner is asked for several reads at a time. An error ends all blocks that
+// are left.
 func (x *fetch) issue() *BlockError {
+	if x.flying > x.opts.Window/2 {
+		return nil
+	}
 	for x.flying < x.opts.Window && x.asked < len(x.units) {
 		u := x.units[x.asked]
 		if u.over || u.issued == u.length {
