@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
@@ -21,7 +22,7 @@ import (
 // patience bounds what Spark or a daemon does by itself.
 const patience = time.Minute
 
-// broken is an application of one job bigblocks after the other, each with a fault.
+// broken is an application of one job after the other, each with a fault.
 type broken struct {
 	*Cluster
 	*Run
@@ -36,7 +37,7 @@ func (c *Cluster) startBroken(t *testing.T, conf Conf, faults []fault) *broken {
 	var jobs []string
 	for _, f := range faults {
 		b.jobs = append(b.jobs, f.name)
-		jobs = append(jobs, "bigblocks:as="+f.name)
+		jobs = append(jobs, f.job+":as="+f.name)
 	}
 	b.Run = c.StartStopping(t, conf.With(Conf{
 		"spark.reducer.maxSizeInFlight": "2m",
@@ -102,14 +103,31 @@ func (b *broken) mapOutputFiles(t *testing.T, ext string, hosts ...string) (file
 	return files
 }
 
-// mapOutputFile is one of them.
-func (b *broken) mapOutputFile(t *testing.T, host, ext string) string {
+// mapOutputFile is the largest of them: the one with the block of remoteblock.
+func (b *broken) mapOutputFile(t *testing.T, ext string) string {
 	t.Helper()
-	files := b.mapOutputFiles(t, ext, host)
-	if len(files) == 0 {
-		t.Fatalf("no map output on %s", host)
+	size := func(path string) int64 {
+		info, err := os.Stat(strings.TrimSuffix(path, ext) + ".data")
+		if err != nil {
+			return 0 // a map task without output has an index file alone
+		}
+		return info.Size()
 	}
-	return files[0]
+	files := b.mapOutputFiles(t, ext, b.Hosts...)
+	if len(files) == 0 {
+		t.Fatal("no map output")
+	}
+	return slices.MaxFunc(files, func(x, y string) int { return cmp.Compare(size(x), size(y)) })
+}
+
+// sessions is how many the daemon of a host has; -1 where none runs.
+func (c *Cluster) sessions(host string, args ...string) int {
+	out, err := c.script("exec", append([]string{host, c.Weft(), "status", "--json"}, args...)...)
+	var s status.Status
+	if err != nil || json.Unmarshal([]byte(out), &s) != nil {
+		return -1
+	}
+	return len(s.Sessions)
 }
 
 func (c *Cluster) eventually(t testing.TB, what string, is func() bool) {
@@ -148,10 +166,7 @@ func buildPoisoning(t testing.TB) string {
 // checkRejoined checks that a host has a daemon (again), and that its executors have found it.
 func (c *Cluster) checkRejoined(t testing.TB, host string, executors int) {
 	t.Helper()
-	c.eventually(t, "the executors of "+host+" have a daemon", func() bool {
-		s := c.Status(t, host)
-		return s != nil && len(s.Sessions) == executors
-	})
+	c.eventually(t, "the executors of "+host+" have a daemon", func() bool { return c.sessions(host) == executors })
 }
 
 var memfd = regexp.MustCompile(`(?m)^\S+ \S+ \S+ (\S+ \d+) +/memfd:`)
@@ -234,21 +249,17 @@ func (c *Cluster) checkLeft(t testing.TB) {
 }
 
 func fetches(s *status.Status) (n int) {
-	for _, session := range sessions(s) {
+	for _, session := range s.Sessions {
 		n += session.Fetches
 	}
 	return n
 }
 
 func leases(s *status.Status) (n int) {
-	for _, session := range sessions(s) {
+	for _, session := range s.Sessions {
 		n += session.Receive.Leases
 	}
 	return n
-}
-
-func sessions(s *status.Status) []status.Session {
-	return cmp.Or(s, &status.Status{}).Sessions
 }
 
 func blocks(counts []status.Count) (n int64) {

@@ -77,7 +77,7 @@ func TestThreeHosts(t *testing.T) {
 		"spark.storage.decommission.enabled":                      "true",
 		"spark.storage.decommission.shuffleBlocks.enabled":        "true",
 		"spark.storage.decommission.replicationReattemptInterval": "1s",
-	}), []fault{{"mixed", nil}, {"moved", nil}})
+	}), []fault{{"mixed", "bigblocks", nil}, {"moved", "bigblocks", nil}})
 
 	b.job = "mixed"
 	b.toMapped(t)
@@ -92,10 +92,7 @@ func TestThreeHosts(t *testing.T) {
 
 	b.job = "moved"
 	c.Daemon(t, Host3, c.Weft())
-	b.eventually(t, "the executor of the third host joins", func() bool {
-		s := c.Status(t, Host3, "--socket-dir", externalDir)
-		return s != nil && len(s.Sessions) == 1
-	})
+	b.eventually(t, "the executor of the third host joins", func() bool { return c.sessions(Host3, "--socket-dir", externalDir) == 1 })
 	here := b.mapOutputFiles(t, ".data", Host1, Host2)
 	left := c.Signal(t, Host3, "executor", syscall.SIGPWR) // decommissioning
 	b.eventually(t, "the executor leaves", func() bool { return syscall.Kill(left, 0) == syscall.ESRCH })

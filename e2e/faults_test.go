@@ -10,18 +10,24 @@ import (
 	"testing"
 )
 
-// fault breaks something while the job of this name (bigblocks.name) runs, and lets it go on.
+// faultJobs are jobs of faults alone, read by one host from the other.
+var faultJobs = []string{"remoteblock", "hugeblock"}
+
+// fault breaks something while a job runs, and lets it go on.
 type fault struct {
-	name string
+	name string // the job's label is job.name
+	job  string
 	do   func(t *testing.T, b *broken)
 }
 
+// Where files are broken nobody may read them but by the network: stock Spark takes what it reads from its own disk for the block, even if
+// it is too short or another one.
 var faults = []fault{
-	{"daemonkilled", killDaemon},
-	{"socketsremoved", removeSockets},
-	{"truncated", truncateData},
-	{"randomindex", scrambleIndex},
-	{"executorkilled", killParent},
+	{"daemonkilled", "bigblocks", killDaemon},
+	{"socketsremoved", "bigblocks", removeSockets},
+	{"truncated", "remoteblock", truncateData},
+	{"randomindex", "remoteblock", scrambleIndex},
+	{"executorkilled", "bigblocks", killParent},
 }
 
 // TestFaults breaks one thing after the other in one application with two executors on each host. Every job ends with the right result,
@@ -58,8 +64,10 @@ func testFaults(t *testing.T, version string, faults []fault) {
 	if jobs["bigblocks.daemonkilled"].FailedTasks != 0 {
 		t.Error("a dead daemon failed tasks")
 	}
-	if jobs["bigblocks.truncated"].FetchFailures == 0 {
-		t.Error("Spark did not learn of the lost map output")
+	for _, name := range []string{"remoteblock.truncated", "remoteblock.randomindex"} {
+		if job := jobs[name]; job != nil && job.FetchFailures == 0 {
+			t.Errorf("Spark did not learn of the lost map output: %+v", *job)
+		}
 	}
 	c.checkLeft(t)
 }
@@ -95,7 +103,7 @@ func removeSockets(t *testing.T, b *broken) {
 func truncateData(t *testing.T, b *broken) {
 	b.toMapped(t)
 	before := slices.Concat(b.Pids(t, Host1, "weft"), b.Pids(t, Host2, "weft"))
-	file := b.mapOutputFile(t, Host1, ".data")
+	file := b.mapOutputFile(t, ".data")
 	info, err := os.Stat(file)
 	if err != nil {
 		t.Fatal(err)
@@ -113,7 +121,7 @@ func truncateData(t *testing.T, b *broken) {
 // scrambleIndex fills an index file with random bytes.
 func scrambleIndex(t *testing.T, b *broken) {
 	b.toMapped(t)
-	file := b.mapOutputFile(t, Host1, ".index")
+	file := b.mapOutputFile(t, ".index")
 	content, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -142,7 +150,7 @@ func killParent(t *testing.T, b *broken) {
 	if err := syscall.Kill(parent, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	b.eventually(t, "the daemon notices", func() bool { return len(b.Status(t, Host1).Sessions) == 1 })
+	b.eventually(t, "the daemon notices", func() bool { return b.Cluster.sessions(Host1) == 1 })
 	b.release(t)
 	b.awaitEnd(t)
 	if after := b.Pids(t, Host1, "weft"); !slices.Equal(after, daemon) {

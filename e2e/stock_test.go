@@ -12,11 +12,15 @@ var (
 
 // TestStock shows that the jobs prove something: on stock Spark each has one result, and each shuffle crosses the network.
 func TestStock(t *testing.T) {
-	r := cluster(t, "3.5.9", 2).Submit(t, Stock, coreJobs...)
+	all := coreJobs
+	if *update {
+		all = append(all, faultJobs...)
+	}
+	r := cluster(t, "3.5.9", 2).Submit(t, Stock, all...)
 	if *update {
 		writeGolden(t, r.Results)
 	}
-	r.checkResults(t, len(coreJobs))
+	r.checkResults(t, len(all))
 	jobs := r.Shuffled(t)
 	for _, name := range []string{"groupByKey", "sortByKey", "join", "aqesql", "bigblocks", "smallblocks"} {
 		job := jobs[name]

@@ -11,20 +11,25 @@ import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.api.java.JavaSparkContext;
 import scala.Tuple2;
 
-/** One shuffle block, by default of 3 GiB, written on one executor and read on the other. Neither holds more of it than a record. */
+/**
+ * One shuffle block, written on one host and read on another. Neither executor holds more of it than a record. Tests stop it between
+ * its stages ({@code mapped}, {@code go}).
+ */
 final class HugeBlockJob {
   private static final int RECORD = 1 << 20;
 
   private HugeBlockJob() {}
 
-  static Result run(JavaSparkContext sc, Arguments args) {
-    int records = args.get("mib", 3 << 10);
-    JavaRDD<String> pinned = Pinned.twoExecutors(sc);
+  static Result run(JavaSparkContext sc, Arguments args, int mib) {
+    int records = args.get("mib", mib);
+    JavaRDD<String> pinned = Pinned.twoHosts(sc);
     JavaPairRDD<Integer, byte[]> shuffled =
         pinned
             .mapPartitionsWithIndex((partition, it) -> partition == 0 ? records(records) : Collections.emptyIterator(), true)
             .mapToPair(record -> new Tuple2<>(1, record))
             .partitionBy(new HashPartitioner(2));
+    shuffled.collectPartitions(new int[] {0}); // it is empty, and reading it runs the map stage alone
+    args.markers().pause("mapped", "go");
     return Digest.combine(shuffled.zipPartitions(pinned, (it, where) -> digest(it)).collect());
   }
 

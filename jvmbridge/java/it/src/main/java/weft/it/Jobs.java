@@ -27,7 +27,8 @@ public final class Jobs {
     ALL.put("replication", BlockJobs::replication);
     ALL.put("bigblocks", (sc, args) -> ShuffleJob.run(sc, args, 8, 8, 8, 256 << 10));
     ALL.put("smallblocks", (sc, args) -> ShuffleJob.run(sc, args, 200, 200, 1, 1000));
-    ALL.put("hugeblock", HugeBlockJob::run);
+    ALL.put("remoteblock", (sc, args) -> HugeBlockJob.run(sc, args, 64));
+    ALL.put("hugeblock", (sc, args) -> HugeBlockJob.run(sc, args, 3 << 10));
     ALL.put("wordcount", TextJobs::wordCount);
     ALL.put("sort", TextJobs::sort);
     ALL.put("selfjoin", TextJobs::selfJoin);

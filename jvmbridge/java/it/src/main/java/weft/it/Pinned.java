@@ -9,25 +9,25 @@ import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.api.java.JavaSparkContext;
 
 /**
- * Two partitions that are cached on two different executors. Spark runs what is zipped with them where they are cached, so a job
+ * Two partitions that are cached on two different hosts. Spark runs what is zipped with them where they are cached, so a job
  * can decide which task runs on which executor.
  */
 final class Pinned {
   private Pinned() {}
 
-  /** One record, the executor's id, in each of the two partitions. Needs idle executors. */
-  static JavaRDD<String> twoExecutors(JavaSparkContext sc) {
-    for (int attempt = 0; attempt < 5; attempt++) {
+  /** One record, the host's name, in each of the two partitions. Needs idle executors. */
+  static JavaRDD<String> twoHosts(JavaSparkContext sc) {
+    for (int attempt = 0; attempt < 20; attempt++) {
       JavaRDD<String> pinned =
           sc.parallelize(Arrays.asList(0, 1), 2)
-              .mapPartitions(it -> Collections.singletonList(SparkEnv.get().executorId()).iterator())
+              .mapPartitions(it -> Collections.singletonList(SparkEnv.get().blockManager().blockManagerId().host()).iterator())
               .cache();
-      List<String> executors = pinned.collect();
-      if (new HashSet<>(executors).size() == 2) {
+      List<String> hosts = pinned.collect();
+      if (new HashSet<>(hosts).size() == 2) {
         return pinned;
       }
       pinned.unpersist(true);
     }
-    throw new IllegalStateException("Spark ran both tasks on one executor, five times; are there two?");
+    throw new IllegalStateException("Spark ran both tasks on one host, twenty times; are there two?");
   }
 }
