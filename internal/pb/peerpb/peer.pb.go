@@ -501,7 +501,7 @@ type Located struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
 	Length        []uint64               `protobuf:"varint,2,rep,packed,name=length,proto3" json:"length,omitempty"`
-	Crc32C        []uint32               `protobuf:"fixed32,3,rep,packed,name=crc32c,proto3" json:"crc32c,omitempty"` // of the whole block (RFC 3720, Castagnoli)
+	Crc32C        []uint32               `protobuf:"fixed32,3,rep,packed,name=crc32c,proto3" json:"crc32c,omitempty"` // of the whole block (RFC 3720, Castagnoli); empty where the owner has none for some block
 	Handle        []uint64               `protobuf:"varint,4,rep,packed,name=handle,proto3" json:"handle,omitempty"`
 	Reason        []uint32               `protobuf:"varint,5,rep,packed,name=reason,proto3" json:"reason,omitempty"` // weft.block.v1.Reason; empty when all are 0
 	Error         []string               `protobuf:"bytes,6,rep,name=error,proto3" json:"error,omitempty"`           // as reason
@@ -581,7 +581,7 @@ func (x *Located) GetError() []string {
 	return nil
 }
 
-// Read asks for ranges, one behind the other in the answer's payload. Handles named in release are given up once it is served.
+// Read asks for ranges, one behind the other in the answer's payload. Handles named in release are given up once it is served, or failed.
 type Read struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
