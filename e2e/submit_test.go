@@ -56,7 +56,7 @@ type Run struct {
 }
 
 // limit is for one application, many times what it takes.
-const limit = 5 * time.Minute
+const limit = 15 * time.Minute
 
 // Submit runs jobs (weft.it.Jobs names them) in one application to their end. A job that fails fails the test.
 func (c *Cluster) Submit(t testing.TB, conf Conf, jobs ...string) *Run {
