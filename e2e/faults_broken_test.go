@@ -42,7 +42,7 @@ func (c *Cluster) startBroken(t *testing.T, conf Conf, faults []fault) *broken {
 	b.Run = c.StartStopping(t, conf.With(Conf{
 		"spark.reducer.maxSizeInFlight": "2m",
 		"spark.shuffle.io.retryWait":    "100ms", // else Netty takes 15 s to give up what a fault took away
-		"spark.weft.peer.retry":         "1s",
+		"spark.weft.peer.retry":         "100ms",
 	}), jobs...)
 	return b
 }

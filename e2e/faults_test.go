@@ -49,7 +49,7 @@ func testFaults(t *testing.T, version string, faults []fault) {
 	b.Wait(t)
 	b.checkResults(t, len(faults))
 	sum := b.checkGivenBack(t)
-	for _, reason := range []string{"daemon_gone", "peer_lost", "bad_map_output"} {
+	for _, reason := range []string{"daemon_gone", "peer_lost", "owner_gone"} {
 		if sum.Fallbacks[reason] == 0 {
 			t.Errorf("no block was left to Spark because of %s: %v", reason, sum.Fallbacks)
 		}
@@ -64,10 +64,17 @@ func testFaults(t *testing.T, version string, faults []fault) {
 	if jobs["bigblocks.daemonkilled"].FailedTasks != 0 {
 		t.Error("a dead daemon failed tasks")
 	}
+	var lost int64
 	for _, name := range []string{"remoteblock.truncated", "remoteblock.randomindex"} {
-		if job := jobs[name]; job != nil && job.FetchFailures == 0 {
-			t.Errorf("Spark did not learn of the lost map output: %+v", *job)
+		if job := jobs[name]; job != nil {
+			lost++
+			if job.FetchFailures == 0 {
+				t.Errorf("Spark did not learn of the lost map output: %+v", *job)
+			}
 		}
+	}
+	if sum.Fallbacks["bad_map_output"] != lost {
+		t.Errorf("weft met %d bad map outputs of %d", sum.Fallbacks["bad_map_output"], lost)
 	}
 	c.checkLeft(t)
 }
@@ -191,6 +198,7 @@ func TestSmallArena(t *testing.T) {
 // data that comes late reaches nobody.
 func TestTimeouts(t *testing.T) {
 	c := cluster(t, "3.5.9", 2, "--cores", "4")
+	t.Cleanup(func() { c.checkLeft(t) }) // after the daemons have ended
 	daemon := buildPoisoning(t)
 	for _, host := range []string{Host1, Host2} {
 		c.Daemon(t, host, daemon)
