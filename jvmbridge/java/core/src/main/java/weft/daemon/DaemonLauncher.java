@@ -23,6 +23,9 @@ public final class DaemonLauncher implements Launcher {
   /** Exit code of a daemon that found another one in its directory. */
   private static final int ALREADY_RUNNING = 3;
 
+  /** From here on the exit code names the signal that ended the process. Somebody killed it: it is started again. */
+  private static final int SIGNALLED = 128;
+
   private static final long AGAIN_NANOS = TimeUnit.SECONDS.toNanos(2);
   private static final long FORGIVE_NANOS = TimeUnit.MINUTES.toNanos(10);
 
@@ -49,7 +52,7 @@ public final class DaemonLauncher implements Launcher {
       }
       int status = process.exitValue();
       process = null;
-      if (status != 0 && status != ALREADY_RUNNING) {
+      if (status != 0 && status != ALREADY_RUNNING && status < SIGNALLED) {
         throw new IOException(
             "the daemon ended with status " + status + ": " + lastLine() + " (see " + log() + ")");
       }

@@ -12,7 +12,7 @@ import org.junit.jupiter.api.Test;
 
 /**
  * testdata/bridge/*.txt, which the daemon's tests read too: a line "name hex" for each frame, above it the message as a comment.
- * {@code mvn test -Dtest=VectorsTest -Dweft.write.vectors=true} writes them anew.
+ * {@code mvn test -Dtest=VectorsTest -Dweft.write=true} writes them anew.
  */
 class VectorsTest {
   private static final String HEAD =
@@ -32,7 +32,7 @@ class VectorsTest {
   private static void compare(String file, Map<String, ? extends MessageLite> messages) throws Exception {
     Path path = Paths.get(System.getProperty("weft.testdata"), "bridge", file);
     String expected = text(messages);
-    if (Boolean.getBoolean("weft.write.vectors")) {
+    if (Boolean.getBoolean("weft.write")) {
       Files.createDirectories(path.getParent());
       Files.write(path, expected.getBytes(StandardCharsets.UTF_8));
     }

@@ -92,10 +92,13 @@ class SettingsTest {
     }
   }
 
-  /** To write it: java -cp core/target/classes weft.conf.ConfigurationDoc docs/configuration.md */
+  /** {@code mvn -pl core test -Dtest=SettingsTest -Dweft.write=true} writes it anew. */
   @Test
   void thePageSaysWhatTheCodeSays() throws Exception {
     Path page = Paths.get(System.getProperty("weft.testdata"), "..", "docs", "configuration.md");
+    if (Boolean.getBoolean("weft.write")) {
+      ConfigurationDoc.main(new String[] {page.toString()});
+    }
     String text = new String(Files.readAllBytes(page), StandardCharsets.UTF_8);
     assertEquals(ConfigurationDoc.within(text), text);
   }

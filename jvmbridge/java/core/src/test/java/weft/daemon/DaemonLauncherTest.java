@@ -88,6 +88,19 @@ class DaemonLauncherTest {
   }
 
   @Test
+  void aDaemonThatWasKilledIsStartedAgain() throws Exception {
+    DaemonLauncher launcher = launcher("echo started; exec sleep 20\n");
+    launcher.launch();
+    awaitLog("started\n");
+    launcher.process().destroyForcibly().waitFor();
+    while (!log().equals("started\nstarted\n")) {
+      launcher.launch();
+      Thread.sleep(20);
+    }
+    launcher.process().destroyForcibly().waitFor();
+  }
+
+  @Test
   void aBinaryThatWasTamperedWithIsReplaced() throws Exception {
     SocketDirectory.ensure(dir());
     Path first = Binary.extract(source("exit 1"), dir());
