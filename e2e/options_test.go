@@ -86,8 +86,17 @@ func testDynamicAllocation(t *testing.T, c *Cluster) {
 	jobs, all := r.Shuffled(t), r.Summaries(t)
 	sum := Total(all)
 	t.Logf("%d blocks by weft, %d by Netty, of %d and %d remote ones", sum.WeftBlocks, sum.NettyBlocks, jobs["groupByKey"].RemoteBlocks, jobs["bigblocks"].RemoteBlocks)
-	if len(all) != 5 || sum.Leases != 0 || sum.Leaks != 0 {
-		t.Errorf("not the summaries of a driver and four executors without leaks: %+v", all)
+	var later Summary // the executors that came for the reduce stage: one or two, as they are quick
+	for _, s := range all {
+		if s.Executor != "driver" && s.Executor != "0" && s.Executor != "1" {
+			later.WeftBlocks += s.WeftBlocks
+		}
+	}
+	if later.WeftBlocks == 0 {
+		t.Errorf("executors that came later did not use weft: %+v", all)
+	}
+	if sum.Leases != 0 || sum.Leaks != 0 {
+		t.Errorf("leases were not given back: %+v", all)
 	}
 	if sum.WeftBlocks < jobs["groupByKey"].RemoteBlocks {
 		t.Errorf("not all blocks of living executors came by weft: %+v", all)
