@@ -21,7 +21,7 @@ func cluster(t *testing.T, version string, hosts int, args ...string) *Cluster {
 	key := fmt.Sprint(version, hosts, args)
 	if current.key != key {
 		dropCluster(t.Errorf)
-		c, err := startCluster(clusterName(), version, hosts, append([]string{"--ess", "--memory", "3g"}, args...)...)
+		c, err := startCluster(clusterName(), version, hosts, append([]string{"--ess", "--quick", "--memory", "3g"}, args...)...)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -31,6 +31,7 @@ spark_environment() {
 	SPARK_SCALA_VERSION=$(basename "$spark_home"/jars/spark-core_*.jar | sed 's/spark-core_\(.*\)-.*/\1/')
 }
 
+# spark_up [KEY=VALUE...] starts the Master and the Workers with these keys, and applications with $java_options.
 spark_up() {
 	mkdir -p "$dir/conf" "$dir/events"
 	# Readers must not find their input on their own host by luck: tasks go anywhere, and only
@@ -39,8 +40,8 @@ spark_up() {
 		spark.master                                       $master
 		spark.driver.host                                  h0
 		spark.driver.bindAddress                           h0
-		spark.driver.defaultJavaOptions                    $(opens)
-		spark.executor.defaultJavaOptions                  $(opens)
+		spark.driver.defaultJavaOptions                    $(opens)$java_options
+		spark.executor.defaultJavaOptions                  $(opens)$java_options
 		spark.ui.enabled                                   false
 		spark.serializer                                   org.apache.spark.serializer.KryoSerializer
 		spark.eventLog.enabled                             true
