@@ -120,14 +120,22 @@ func (b *broken) mapOutputFile(t *testing.T, ext string) string {
 	return slices.MaxFunc(files, func(x, y string) int { return cmp.Compare(size(x), size(y)) })
 }
 
+// look is Status where it is no news that no daemon runs.
+func (c *Cluster) look(host string, args ...string) *status.Status {
+	out, err := c.script("exec", append([]string{host, c.Weft(), "status", "--json"}, args...)...)
+	s := new(status.Status)
+	if err != nil || json.Unmarshal([]byte(out), s) != nil {
+		return nil
+	}
+	return s
+}
+
 // sessions is how many the daemon of a host has; -1 where none runs.
 func (c *Cluster) sessions(host string, args ...string) int {
-	out, err := c.script("exec", append([]string{host, c.Weft(), "status", "--json"}, args...)...)
-	var s status.Status
-	if err != nil || json.Unmarshal([]byte(out), &s) != nil {
-		return -1
+	if s := c.look(host, args...); s != nil {
+		return len(s.Sessions)
 	}
-	return len(s.Sessions)
+	return -1
 }
 
 func (c *Cluster) eventually(t testing.TB, what string, is func() bool) {
@@ -212,12 +220,15 @@ func parentOf(t testing.TB, pid int) (parent int) {
 	return parent
 }
 
+var timeLine = regexp.MustCompile(`(?m)^TIME .*$`)
+
 // checkGivenBack checks that no JVM that ended in peace had a lease left, and returns the sum of what they say.
 func (r *Run) checkGivenBack(t testing.TB) Summary {
 	t.Helper()
 	all := r.Summaries(t)
 	sum := Total(all)
 	t.Logf("%+v", sum)
+	t.Log(timeLine.FindAllString(r.stdout.String(), -1))
 	if len(all) < 2 {
 		t.Errorf("%d summaries", len(all))
 	}

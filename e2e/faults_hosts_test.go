@@ -6,6 +6,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"weft/internal/status"
 )
 
 // pause is how long TestPausedJVM stops an executor: as long as the time-out of a fetch.
@@ -23,13 +25,15 @@ func TestPausedJVM(t *testing.T) {
 	c.eventually(t, "the executor holds leases", func() bool { return leases(c.Status(t, Host2)) >= 6 })
 	before := c.Status(t, Host2)
 	pid := c.Signal(t, Host2, "executor", syscall.SIGSTOP)
-	resume := func() { _ = syscall.Kill(pid, syscall.SIGCONT) }
-	t.Cleanup(resume)
-	stopped := time.Now()
+	paused := make(chan *status.Status)
+	go func() {
+		time.Sleep(pause) // it is nothing but time
+		s := c.look(Host2)
+		_ = syscall.Kill(pid, syscall.SIGCONT)
+		paused <- s
+	}()
 	t.Run("HugeBlock", func(t *testing.T) { testHugeBlock(t, c) })
-	time.Sleep(time.Until(stopped.Add(pause))) // a pause is nothing but time
-	after := c.Status(t, Host2)
-	resume()
+	after := <-paused
 	if after == nil || after.PID != before.PID || leases(after) != leases(before) {
 		t.Errorf("before the pause: %+v, after: %+v", before, after)
 	}
@@ -67,8 +71,9 @@ func testHugeBlock(t *testing.T, c *Cluster) {
 func TestThreeHosts(t *testing.T) {
 	c := cluster(t, "3.5.9", 3)
 	t.Cleanup(func() { c.checkLeft(t) })
-	c.Daemon(t, Host1, c.Weft())
-	c.Daemon(t, Host2, c.Weft())
+	for _, host := range []string{Driver, Host1, Host2} {
+		c.Daemon(t, host, c.Weft())
+	}
 	b := c.startBroken(t, c.WithWeft().With(Conf{
 		"spark.weft.daemon.mode":                                  "external",
 		"spark.weft.socket.dir":                                   externalDir,
@@ -99,10 +104,10 @@ func TestThreeHosts(t *testing.T) {
 	if now := b.mapOutputFiles(t, ".data", Host1, Host2); len(here) == 8 || len(now) != 8 {
 		t.Errorf("%d of 8 map outputs were on the other hosts before, %d after", len(here), len(now))
 	}
-	before := c.fallbacks(t, Host1, Host2)
+	before := c.fallbacks(t, Host1, Host2, Host3)
 	b.release(t)
 	b.Wait(t)
-	if after := c.fallbacks(t, Host1, Host2); after != before {
+	if after := c.fallbacks(t, Host1, Host2, Host3); after != before {
 		t.Errorf("%d blocks were left to Spark", after-before)
 	}
 	b.checkResults(t, 2)
