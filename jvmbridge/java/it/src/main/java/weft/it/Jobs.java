@@ -1,6 +1,7 @@
 package weft.it;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -61,6 +62,17 @@ public final class Jobs {
       for (Arguments args : jobs) {
         run(sc, args);
       }
+      awaitNoTask(sc);
+    }
+  }
+
+  /** The other attempts of speculated tasks may still read when the last job has its result; their executors must not end meanwhile. */
+  private static void awaitNoTask(JavaSparkContext sc) throws InterruptedException {
+    for (int i = 0; i < 500; i++) {
+      if (Arrays.stream(sc.sc().statusTracker().getExecutorInfos()).allMatch(e -> e.numRunningTasks() == 0)) {
+        return;
+      }
+      Thread.sleep(20);
     }
   }
 

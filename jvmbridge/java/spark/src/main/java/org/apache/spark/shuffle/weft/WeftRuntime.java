@@ -211,6 +211,5 @@ final class WeftRuntime implements SessionListener {
     if (bridge != null) {
       bridge.close();
     }
-    workers.stop();
   }
 }

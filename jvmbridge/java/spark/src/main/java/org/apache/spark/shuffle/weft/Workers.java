@@ -5,7 +5,11 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 
-/** The threads for what may wait; separate, so that one kind of waiting does not hold up another. They end when idle. */
+/**
+ * The threads for what may wait; separate, so that one kind of waiting does not hold up another. They end when idle, and only
+ * then: when Spark stops, its own client must still be asked for what weft does not deliver any more, since who waits for a block
+ * is told of its failure there.
+ */
 final class Workers {
   /** Copies blocks for peers. */
   final ThreadPoolExecutor upcalls = pool("weft-upcall", 4);
@@ -30,13 +34,5 @@ final class Workers {
             new DefaultThreadFactory(name, true));
     pool.allowCoreThreadTimeOut(true);
     return pool;
-  }
-
-  /** What runs goes on; what waits is dropped. */
-  void stop() {
-    upcalls.shutdown();
-    stock.shutdown();
-    downloads.shutdown();
-    directory.shutdown();
   }
 }

@@ -64,7 +64,6 @@ class FetcherTest {
 
   @AfterEach
   void stop() {
-    workers.stop();
     assertEquals(0, bridge.shares.out(), "every share was given back");
   }
 
