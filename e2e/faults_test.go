@@ -157,7 +157,10 @@ func killParent(t *testing.T, b *broken) {
 	if err := syscall.Kill(parent, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	b.eventually(t, "the daemon notices", func() bool { return b.Cluster.sessions(Host1) == 1 })
+	b.eventually(t, "the daemon gives up what the executor held", func() bool {
+		s := b.look(Host1)
+		return s != nil && len(s.Sessions) == 1 && s.Memory.ReceiveBytes == s.Sessions[0].Receive.AllocatedBytes
+	})
 	b.release(t)
 	b.awaitEnd(t)
 	if after := b.Pids(t, Host1, "weft"); !slices.Equal(after, daemon) {
