@@ -17,6 +17,8 @@ net_up() {
 	for h in h0 $workers; do host_up "$h"; done
 	for h in h0 $workers; do echo "$(address "$h") $h"; done >"$dir/hosts"
 	echo "127.0.0.1 localhost" >>"$dir/hosts"
+	# A host's own file is mounted over it.
+	[[ -e /etc/hosts ]] || touch /etc/hosts
 }
 
 host_up() {
