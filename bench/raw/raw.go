@@ -9,14 +9,18 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// Serve sends the first blockBytes of file to every connection, again and again, until the peer hangs up. It returns when ctx ends.
+// Serve sends the first blockBytes of file to every connection, again and again, until the peer hangs up. It ends all connections and
+// returns when ctx ends; file is not used any more then.
 func Serve(ctx context.Context, l net.Listener, file *os.File, blockBytes int) error {
 	context.AfterFunc(ctx, func() { _ = l.Close() })
+	var sends sync.WaitGroup
+	defer sends.Wait()
 	for {
 		conn, err := l.Accept()
 		if err != nil {
@@ -25,11 +29,13 @@ func Serve(ctx context.Context, l net.Listener, file *os.File, blockBytes int) e
 			}
 			return fmt.Errorf("accept: %w", err)
 		}
-		go func() {
+		stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+		sends.Go(func() {
 			defer func() { _ = conn.Close() }()
+			defer stop()
 			for sendBlock(conn.(*net.TCPConn), file, blockBytes) == nil { //nolint:forcetypeassert // a TCP listener
 			}
-		}()
+		})
 	}
 }
 
