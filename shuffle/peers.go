@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -29,7 +30,7 @@ type Peers struct {
 	log     *slog.Logger
 
 	mu     sync.Mutex
-	peers  map[[16]byte]*peer
+	peers  map[string]*peer // by key
 	closed bool
 	ctx    context.Context // ends with Close: dials end then
 	cancel context.CancelFunc
@@ -65,7 +66,7 @@ func NewPeers(opts PeersOptions, m *metrics.Set, log *slog.Logger) *Peers {
 	if opts.Backoff <= 0 {
 		opts.Backoff = time.Minute
 	}
-	p := &Peers{opts: opts, metrics: m, log: log, peers: make(map[[16]byte]*peer)}
+	p := &Peers{opts: opts, metrics: m, log: log, peers: make(map[string]*peer)}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p
 }
@@ -94,18 +95,28 @@ func (p *Peers) get(ctx context.Context, addr PeerAddr, limit time.Duration) (*l
 	}
 }
 
+// key tells peers apart. The addresses are part of it: an executor names them, and one that lies about where a daemon listens must
+// neither lead another application's requests, and with them its token, elsewhere nor make the daemon unreachable for it.
+func (a PeerAddr) key() string {
+	return fmt.Sprintf("%x %d %q", a.DaemonID, a.Port, a.Hosts)
+}
+
 // look is the connection there is, the error of an attempt made lately, or what to wait for: the end of an attempt under way.
 func (p *Peers) look(addr PeerAddr) (*link, <-chan struct{}, error) {
+	key := addr.key()
+	if addr.DaemonID == p.opts.DaemonID {
+		key = "" // reached without an address
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
 		return nil, nil, errPeersClosed
 	}
-	e := p.peers[addr.DaemonID]
+	e := p.peers[key]
 	if e == nil {
 		p.forget()
 		e = &peer{avoid: make(map[string]time.Time)}
-		p.peers[addr.DaemonID] = e
+		p.peers[key] = e
 	}
 	switch {
 	case e.link != nil && !ended(e.link):
