@@ -7,8 +7,13 @@ import (
 	"weft/shuffle"
 )
 
-// Find asks src, and turns whatever goes wrong with the request into an error of each of its blocks.
+// FindLimit is how long a request may be resolved. No reader waits for so long; an executor that never answers would hold it for ever.
+const FindLimit = 5 * time.Minute
+
+// Find asks src, for FindLimit at most, and turns whatever goes wrong with the request into an error of each of its blocks.
 func Find(ctx context.Context, src shuffle.Source, req *shuffle.LocateRequest) []shuffle.Found {
+	ctx, cancel := context.WithTimeout(ctx, FindLimit)
+	defer cancel()
 	found, err := src.Locate(ctx, req)
 	if err == nil && len(found) == len(req.Blocks) {
 		return found
