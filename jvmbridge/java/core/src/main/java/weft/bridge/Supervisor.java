@@ -83,7 +83,9 @@ final class Supervisor {
         Session opened;
         try {
           opened = dialUntil(System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(connectTimeoutMs));
-        } catch (IOException | RuntimeException e) {
+        } catch (InterruptedException e) {
+          throw e;
+        } catch (Exception e) { // Spark's RPC, written in Scala, throws checked ones that it does not declare
           trouble = String.valueOf(e.getMessage());
           if (!failedBefore) {
             tell(() -> listener.failed(trouble));
@@ -115,7 +117,7 @@ final class Supervisor {
         opened.close("this executor stops");
       }
     }
-    greet.accept(opened);
+    tell(() -> greet.accept(opened));
     Welcome welcome = opened.welcome();
     tell(
         () ->
@@ -156,7 +158,7 @@ final class Supervisor {
   private static void tell(Runnable call) {
     try {
       call.run();
-    } catch (RuntimeException e) {
+    } catch (Exception e) { // undeclared ones too: left uncaught, one would have Spark end the executor
       LOG.warn("weft: {}", e.getMessage(), e);
     }
   }
