@@ -63,11 +63,11 @@ public final class DaemonLauncher implements Launcher {
       return; // the other one is just coming up
     }
     starts = starts > 0 && now - lastStart > FORGIVE_NANOS ? 1 : starts + 1;
-    lastStart = now;
     if (starts > MAX_STARTS) {
       throw new IOException(
           "the daemon was started " + MAX_STARTS + " times and is not there: see " + log());
     }
+    lastStart = now;
     SocketDirectory.ensure(settings.socketDir);
     Path file = Binary.extract(binary, settings.socketDir);
     ProcessBuilder builder =
