@@ -24,6 +24,8 @@ final class FetchCall {
   long id;
   /** System.nanoTime() of the last sign of life. */
   long progress;
+  /** It was cancelled for having been silent too long. */
+  boolean givenUp;
 
   FetchCall(FetchRequest request, FetchSink sink) {
     this.request = request;
@@ -140,7 +142,8 @@ final class FetchCall {
       blocks[i] = block(wire.get(i));
       open.clear(blocks[i]);
     }
-    fail(blocks, frame.getReason(), frame.getDetail());
+    boolean late = givenUp && frame.getReason() == Reason.REASON_CANCELLED;
+    fail(blocks, late ? Reason.REASON_TIMEOUT : frame.getReason(), frame.getDetail());
   }
 
   /** Ends all blocks still open. */

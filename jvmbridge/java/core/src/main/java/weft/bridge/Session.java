@@ -196,7 +196,7 @@ final class Session {
     }
   }
 
-  /** Notices a daemon that has gone silent, and lost blocks. */
+  /** Gives up fetches that take too long, and notices a daemon that has gone silent, and lost blocks. */
   private void sweep() {
     if (end.isDone()) {
       return;
@@ -206,9 +206,14 @@ final class Session {
     boolean paused = now - lastSweep > TimeUnit.MILLISECONDS.toNanos(3 * SWEEP_MS);
     lastSweep = now;
     long limit = TimeUnit.MILLISECONDS.toNanos(fetchTimeoutMs + patienceMs);
-    for (FetchCall call : calls.values()) {
+    for (FetchCall call : calls.values().toArray(new FetchCall[0])) {
       if (paused) {
         call.progress = now; // this JVM stood still; what came meanwhile has not been read yet
+      } else if (now - call.progress > limit && !call.givenUp) {
+        // The daemon may be getting on: it tells nothing of a block before the end. It answers a cancellation at once, if it lives.
+        call.givenUp = true;
+        call.progress = now - TimeUnit.MILLISECONDS.toNanos(fetchTimeoutMs);
+        cancel(call);
       } else if (now - call.progress > limit) {
         end("it did not answer for " + (fetchTimeoutMs + patienceMs) + " ms");
         return;
