@@ -29,10 +29,10 @@ setup: ## Install what is missing: Java 17, Maven, gcc, iproute2, Go (Debian pac
 build: setup build/weft build/weft-spark.jar build/delaylink ## Build build/weft, build/weft-spark.jar and build/weft-it.jar
 
 build/weft: $(GO_SOURCES)
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X weft/internal/version.linked=$(VERSION)' -o $@ ./cmd/weft
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X weft/internal/version.linked=$(VERSION)' -o $@ ./cmd/weft
 
 build/delaylink: scripts/delaylink/main.go go.mod go.sum
-	CGO_ENABLED=0 go build -trimpath -o $@ ./scripts/delaylink
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -o $@ ./scripts/delaylink
 
 # The daemon travels inside the shim's jar. One run of Maven makes both jars.
 build/weft-spark.jar build/weft-it.jar &: build/weft $(JAVA_SOURCES)
