@@ -74,8 +74,19 @@ func TestExternalDaemon(t *testing.T) {
 		r.checkResults(t, len(jobs))
 		r.checkAllByNetty(t, "daemon_gone", "peer_unknown")
 		r.checkWarnings(t, "no session with this node's daemon", "peer_unknown")
-		c.AwaitIdle(t, 0)
+		c.checkNoDaemon(t)
 	})
+}
+
+// checkNoDaemon checks, right after an application's end, that nobody started a daemon: it would still be there, for its grace time.
+func (c *Cluster) checkNoDaemon(t *testing.T) {
+	t.Helper()
+	for _, host := range c.Hosts {
+		if daemons := c.Pids(t, host, "weft"); len(daemons) != 0 {
+			t.Errorf("%s runs daemons: %v", host, daemons)
+		}
+	}
+	c.AwaitIdle(t, 30*time.Second)
 }
 
 // awaitDaemon waits until the service of a host answers, and returns its pid.

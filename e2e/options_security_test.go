@@ -77,5 +77,5 @@ func (r *Run) checkEncrypted(t *testing.T, c *Cluster) {
 	r.checkResults(t, len(secured))
 	r.checkAllByNetty(t, "encrypted")
 	r.checkWarnings(t, "weft does not encrypt yet")
-	c.AwaitIdle(t, 0)
+	c.checkNoDaemon(t)
 }
