@@ -66,13 +66,17 @@ func (m *located) fill(id uint64, answer []shuffle.Located) {
 	if !failed {
 		return
 	}
+	var told *shuffle.BlockError // a text is sent once for the blocks that share it: an answer of many failures must fit into a frame
 	for i := range answer {
-		if err := answer[i].Err; err == nil {
-			m.reasons, m.errors = append(m.reasons, 0), append(m.errors, "")
-		} else {
-			reason := max(err.Reason, shuffle.ReasonInternal)
-			m.reasons, m.errors = append(m.reasons, uint32(reason)), append(m.errors, clip(err.Detail))
+		reason, text := shuffle.Reason(0), ""
+		if err := answer[i].Err; err != nil {
+			reason = max(err.Reason, shuffle.ReasonInternal)
+			if err != told {
+				text = clip(err.Detail)
+			}
+			told = err
 		}
+		m.reasons, m.errors = append(m.reasons, uint32(reason)), append(m.errors, text)
 	}
 }
 

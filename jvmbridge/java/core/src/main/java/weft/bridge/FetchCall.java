@@ -78,8 +78,9 @@ final class FetchCall {
       if (request.pieces) {
         piece(frame, i, block, of);
       } else {
+        Share share = new Share(of, frame.getOffset(i), (int) length, leaks);
         open.clear(block);
-        whole(block, new Share(of, frame.getOffset(i), (int) length, leaks), frame.getTransport());
+        whole(block, share, frame.getTransport());
       }
     }
   }

@@ -29,11 +29,16 @@ public final class Share {
     return length;
   }
 
-  /** A read-only view. Throws when the bytes have been released. */
-  public ByteBuffer bytes() {
+  /** Throws when the bytes have been released. */
+  public void check() {
     if (references <= 0) {
       throw new IllegalStateException("weft: block was read after its release");
     }
+  }
+
+  /** A read-only view. Throws when the bytes have been released. */
+  public ByteBuffer bytes() {
+    check();
     return lease == null ? NOTHING.duplicate() : lease.segment().slice(offset, length);
   }
 

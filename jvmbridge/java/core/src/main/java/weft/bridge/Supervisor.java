@@ -119,12 +119,16 @@ final class Supervisor {
     }
     tell(() -> greet.accept(opened));
     Welcome welcome = opened.welcome();
-    tell(
-        () ->
-            listener.opened(
-                welcome.getPeerAddressList(),
-                welcome.getPeerPort(),
-                welcome.getDaemonId().toByteArray()));
+    boolean announced =
+        tell(
+            () ->
+                listener.opened(
+                    welcome.getPeerAddressList(),
+                    welcome.getPeerPort(),
+                    welcome.getDaemonId().toByteArray()));
+    if (!announced) {
+      opened.close("it could not be announced to the driver"); // the next one is announced again
+    }
     firstAttempt.complete(true);
     String cause = opened.end().join();
     session = null;
@@ -155,11 +159,13 @@ final class Supervisor {
     }
   }
 
-  private static void tell(Runnable call) {
+  private static boolean tell(Runnable call) {
     try {
       call.run();
+      return true;
     } catch (Exception e) { // undeclared ones too: left uncaught, one would have Spark end the executor
       LOG.warn("weft: {}", e.getMessage(), e);
+      return false;
     }
   }
 }

@@ -157,6 +157,9 @@ final class Upcalls {
         } else if (length <= INLINE) {
           ByteBuffer bytes = ByteBuffer.allocate((int) length);
           opened.copyTo(bytes);
+          if (bytes.hasRemaining()) {
+            throw new IOException("the block is " + bytes.remaining() + " bytes shorter than it said");
+          }
           bytes.flip();
           answer.setInline(ByteString.copyFrom(bytes));
         } else {

@@ -3,7 +3,10 @@ package org.apache.spark.shuffle.weft;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
 
-/** Reads a block out of shared memory. Keeps the buffer reachable, so that it does not look lost while it is being read. */
+/**
+ * Reads a block out of shared memory. Keeps the buffer reachable, so that it does not look lost while it is being read; a read after
+ * the buffer's release throws, since other bytes or none may lie there then.
+ */
 final class SegmentInputStream extends InputStream {
   private SegmentManagedBuffer buffer;
   private ByteBuffer bytes;
@@ -15,7 +18,11 @@ final class SegmentInputStream extends InputStream {
 
   @Override
   public int read() {
-    return bytes != null && bytes.hasRemaining() ? bytes.get() & 0xff : -1;
+    if (atEnd()) {
+      return -1;
+    }
+    buffer.check();
+    return bytes.get() & 0xff;
   }
 
   @Override
@@ -23,12 +30,17 @@ final class SegmentInputStream extends InputStream {
     if (length == 0) {
       return 0;
     }
-    if (bytes == null || !bytes.hasRemaining()) {
+    if (atEnd()) {
       return -1;
     }
+    buffer.check();
     int n = Math.min(length, bytes.remaining());
     bytes.get(to, offset, n);
     return n;
+  }
+
+  private boolean atEnd() {
+    return bytes == null || !bytes.hasRemaining();
   }
 
   @Override

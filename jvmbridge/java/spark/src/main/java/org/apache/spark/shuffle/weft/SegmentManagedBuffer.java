@@ -28,6 +28,11 @@ final class SegmentManagedBuffer extends ManagedBuffer {
     return share.bytes();
   }
 
+  /** Throws when the buffer has been released. */
+  void check() {
+    share.check();
+  }
+
   @Override
   public InputStream createInputStream() {
     return new SegmentInputStream(this);

@@ -3,9 +3,13 @@ package org.apache.spark.shuffle.weft;
 import java.util.ArrayDeque;
 import java.util.Queue;
 import java.util.concurrent.Executor;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** Runs tasks one after the other, in order, on the threads of another executor. */
 final class SerialExecutor implements Executor {
+  private static final Logger LOG = LoggerFactory.getLogger(SerialExecutor.class);
+
   private final Executor workers;
   private final Queue<Runnable> waiting = new ArrayDeque<>();
   private boolean running;
@@ -36,7 +40,11 @@ final class SerialExecutor implements Executor {
           return;
         }
       }
-      task.run();
+      try {
+        task.run();
+      } catch (Throwable e) { // the others still have to run
+        LOG.error("weft: a task failed", e);
+      }
     }
   }
 }

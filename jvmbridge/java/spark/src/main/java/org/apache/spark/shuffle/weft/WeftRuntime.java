@@ -60,7 +60,12 @@ final class WeftRuntime implements SessionListener {
             SparkSettings.transportConf(env.conf()),
             off);
     if (bridge != null && !isDriver()) {
-      directory.join(); // before any of this executor's blocks can be asked for
+      try {
+        directory.join(); // before any of this executor's blocks can be asked for
+      } catch (Throwable e) { // Spark's RPC throws checked exceptions, too
+        bridge.close();
+        throw e;
+      }
       bridge.open();
     }
     Runtime.getRuntime().addShutdownHook(lateSummary);

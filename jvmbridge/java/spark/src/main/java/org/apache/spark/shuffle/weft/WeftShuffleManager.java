@@ -74,7 +74,7 @@ public class WeftShuffleManager extends SortShuffleManager {
   private static void guarded(Runnable call) {
     try {
       call.run();
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | LinkageError e) { // also a member that this Spark lacks
       LOG.warn("weft: {}", e.getMessage(), e);
     }
   }
