@@ -59,7 +59,7 @@ func (x *fetch) room(u *unit, n int64) (*mempool.Lease, error) {
 			return nil, nil
 		}
 		var err error
-		if lease, err = x.await(int(n)); err != nil {
+		if lease, err = x.await(u, int(n)); err != nil {
 			return nil, err
 		}
 	}
@@ -70,10 +70,12 @@ func (x *fetch) room(u *unit, n int64) (*mempool.Lease, error) {
 	return lease, nil
 }
 
-// await waits for arena space.
-func (x *fetch) await(n int) (*mempool.Lease, error) {
+// await waits for arena space: not for long, because those who hold it may wait for this fetch. The pieces of a block that was delivered in
+// part are different: who has them gives them back as they are written to a disk, and one that stalls for a moment is no reason to fetch
+// gigabytes anew. Then only the time-out ends the wait.
+func (x *fetch) await(u *unit, n int) (*mempool.Lease, error) {
 	wait, cause := x.opts.MemoryWait, error(nil)
-	if t := x.req.Timeout; t > 0 && t-time.Since(x.progress) < wait {
+	if t := x.req.Timeout; t > 0 && (x.req.Pieces && u.next > 0 || t-time.Since(x.progress) < wait) {
 		wait, cause = t-time.Since(x.progress), x.timeout()
 	}
 	ctx, cancel := context.WithTimeoutCause(x.ctx, wait, cause)

@@ -212,6 +212,26 @@ func TestFetchNoSpace(t *testing.T) {
 	}
 }
 
+// A receiver of pieces that writes slowly is waited for longer than that.
+func TestFetchSlowPieces(t *testing.T) {
+	opts := fetchOptions()
+	opts.MemoryWait = 5 * time.Millisecond
+	r := newRig(t, "", 256*kib, opts)
+	ids, data := r.src.Add(1000 * kib)
+	freed := make(chan func(), 100)
+	rec := r.fetch(t.Context(), ids, func(req *shuffle.FetchRequest, rec *recorder) {
+		req.Pieces, req.Timeout = true, patience
+		rec.give = func(n int, l *mempool.Lease) { freed <- func() { l.ReleaseShares(n) } }
+	})
+	slow := time.NewTicker(2 * opts.MemoryWait)
+	defer slow.Stop()
+	for range 16 { // pieces
+		<-slow.C
+		(<-freed)()
+	}
+	rec.check(data, shuffle.ReasonNone)
+}
+
 func TestFetchTooLarge(t *testing.T) {
 	r := newRig(t, "", 256*kib, fetchOptions())
 	ids, data := r.src.Add(300*kib, 100, 200*kib)
