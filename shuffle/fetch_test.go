@@ -225,9 +225,14 @@ func TestFetchSlowPieces(t *testing.T) {
 	})
 	slow := time.NewTicker(2 * opts.MemoryWait)
 	defer slow.Stop()
-	for range 16 { // pieces
+	for ended := false; !ended || len(freed) > 0; {
 		<-slow.C
-		(<-freed)()
+		select {
+		case free := <-freed:
+			free()
+		case <-rec.ended:
+			ended = true
+		}
 	}
 	rec.check(data, shuffle.ReasonNone)
 }
