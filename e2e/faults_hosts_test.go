@@ -55,6 +55,9 @@ func testHugeBlock(t *testing.T, c *Cluster) {
 		"spark.weft.daemon.grace":   "1s",
 		"spark.weft.memory.session": "64m",
 		"spark.weft.memory.region":  "16m",
+		// Seconds of what has nothing to do with the block's way.
+		"spark.shuffle.compress":          "false",
+		"spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=4",
 	}), "hugeblock")
 	r.checkResults(t, 1)
 	sum := r.checkGivenBack(t)
