@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -103,21 +102,46 @@ func (b *broken) mapOutputFiles(t *testing.T, ext string, hosts ...string) (file
 	return files
 }
 
-// mapOutputFile is the largest of them: the one with the block of remoteblock.
+// mapOutputFile is that of the map output with the most bytes: of remoteblock, the one with the block. Spark puts its files anywhere.
 func (b *broken) mapOutputFile(t *testing.T, ext string) string {
 	t.Helper()
-	size := func(path string) int64 {
-		info, err := os.Stat(strings.TrimSuffix(path, ext) + ".data")
-		if err != nil {
-			return 0 // a map task without output has an index file alone
+	var name string
+	most := int64(-1)
+	for _, data := range b.mapOutputFiles(t, ".data", b.Hosts...) {
+		if info, err := os.Stat(data); err == nil && info.Size() > most {
+			name, most = strings.TrimSuffix(filepath.Base(data), ".data"), info.Size()
 		}
-		return info.Size()
 	}
 	files := b.mapOutputFiles(t, ext, b.Hosts...)
-	if len(files) == 0 {
-		t.Fatal("no map output")
+	i := slices.IndexFunc(files, func(path string) bool { return filepath.Base(path) == name+ext })
+	if i < 0 {
+		t.Fatalf("no %s%s among %v", name, ext, files)
 	}
-	return slices.MaxFunc(files, func(x, y string) int { return cmp.Compare(size(x), size(y)) })
+	return files[i]
+}
+
+// failed is how many blocks the daemons of both hosts could not deliver for a reason.
+func (b *broken) failed(t *testing.T, reason string) (n int64) {
+	t.Helper()
+	for _, host := range []string{Host1, Host2} {
+		for _, count := range b.Status(t, host).Failed {
+			if count.Reason == reason {
+				n += count.Blocks
+			}
+		}
+	}
+	return n
+}
+
+// checkBadMapOutput lets the job run to its end, and checks that a daemon met what is wrong.
+func (b *broken) checkBadMapOutput(t *testing.T) {
+	t.Helper()
+	before := b.failed(t, "bad_map_output")
+	b.release(t)
+	b.awaitEnd(t)
+	if b.failed(t, "bad_map_output") == before {
+		t.Error("no daemon met the bad map output")
+	}
 }
 
 // look is Status where it is no news that no daemon runs.
