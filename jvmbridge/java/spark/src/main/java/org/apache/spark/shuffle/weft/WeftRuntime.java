@@ -197,7 +197,7 @@ final class WeftRuntime implements SessionListener {
         bridge == null ? 0 : bridge.leaks());
   }
 
-  /** For a JVM that is ended by a signal, when the log may be closed already. */
+  /** For a JVM that is ended by a signal: its log may be closed already, as the hooks run in any order. */
   private void summariseLate() {
     if (stopped.compareAndSet(false, true)) {
       System.err.println(summary());
@@ -206,15 +206,23 @@ final class WeftRuntime implements SessionListener {
 
   void stop() {
     if (stopped.compareAndSet(false, true)) {
-      LOG.info(summary());
-    }
-    try {
-      Runtime.getRuntime().removeShutdownHook(lateSummary);
-    } catch (IllegalStateException e) {
-      // the JVM is ending: it has nothing left to say
+      if (removeLateSummary()) {
+        LOG.info(summary());
+      } else {
+        System.err.println(summary());
+      }
     }
     if (bridge != null) {
       bridge.close();
+    }
+  }
+
+  /** False when the JVM is ending. */
+  private boolean removeLateSummary() {
+    try {
+      return Runtime.getRuntime().removeShutdownHook(lateSummary);
+    } catch (IllegalStateException e) {
+      return false;
     }
   }
 }
