@@ -14,6 +14,36 @@ func Checksum(data []byte) uint32 { return crc32.Checksum(data, castagnoli) }
 // UpdateChecksum is the CRC32C of what sum is the checksum of, followed by data.
 func UpdateChecksum(sum uint32, data []byte) uint32 { return crc32.Update(sum, castagnoli, data) }
 
+// rangeSums are the checksums of ranges that arrive one behind the other.
+type rangeSums struct {
+	all     []uint32 // by range
+	lengths []int    // of the ranges
+	at      int      // the range that is not complete
+	end     int      // where it ends
+	summed  int      // bytes
+}
+
+func newRangeSums(ranges []Range) rangeSums {
+	s := rangeSums{all: make([]uint32, len(ranges)), lengths: make([]int, len(ranges))}
+	for i, r := range ranges {
+		s.lengths[i] = int(r.Length)
+	}
+	s.end = s.lengths[0]
+	return s
+}
+
+// update takes in the bytes of mem, which begins with the first range, that were not there in the last call.
+func (s *rangeSums) update(mem []byte) {
+	for s.summed < len(mem) {
+		to := min(len(mem), s.end)
+		s.all[s.at] = UpdateChecksum(s.all[s.at], mem[s.summed:to])
+		if s.summed = to; to == s.end && s.at+1 < len(s.all) {
+			s.at++
+			s.end += s.lengths[s.at]
+		}
+	}
+}
+
 // CombineChecksums is the CRC32C of two pieces, one behind the other, from their checksums and the length of the second, without their
 // bytes. The length must not be negative.
 //

@@ -20,23 +20,23 @@ type unit struct {
 	arrived []*read // behind next
 }
 
-// completeLocate handles the owner's answer: it ends what failed, has no bytes or came along, and plans reads of the rest.
-func (x *fetch) completeLocate(c completion) {
-	if c.err == nil && len(c.located) != len(x.req.Blocks) {
-		c.err = Errorf(ReasonInternal, "%d answers for %d blocks", len(c.located), len(x.req.Blocks))
+// completeLocate handles the owner's answer: it ends what failed, has no bytes or came along, in eager, and plans reads of the rest.
+func (x *fetch) completeLocate(eager *mempool.Lease, located []Located, err error) {
+	if err == nil && len(located) != len(x.req.Blocks) {
+		err = Errorf(ReasonInternal, "%d answers for %d blocks", len(located), len(x.req.Blocks))
 	}
-	if c.err != nil {
-		x.discard(c)
+	if err != nil {
+		x.discardLocate(eager, located)
 		var be *BlockError
-		if !errors.As(c.err, &be) {
-			be = lost(c.err)
+		if !errors.As(err, &be) {
+			be = lost(err)
 		}
 		x.failLeft(be)
 		return
 	}
 	x.achieve()
-	x.located = c.located
-	var failed, empty, eager, large []int
+	x.located = located
+	var failed, empty, small, large []int
 	for i := range x.located {
 		switch l := &x.located[i]; {
 		case l.Err != nil:
@@ -44,7 +44,7 @@ func (x *fetch) completeLocate(c completion) {
 		case l.Length == 0:
 			empty = append(empty, i)
 		case l.Handle == 0:
-			eager = append(eager, i)
+			small = append(small, i)
 		case !x.req.Pieces && l.Length > x.req.Arena.MaxLease():
 			large = append(large, i)
 		default:
@@ -52,7 +52,7 @@ func (x *fetch) completeLocate(c completion) {
 		}
 	}
 	x.failEach(failed)
-	x.deliverEager(c.eager, eager)
+	x.deliverEager(eager, small)
 	x.deliverEmpty(empty)
 	x.refuseLarge(large)
 }
@@ -80,22 +80,32 @@ func (x *fetch) deliverEager(lease *mempool.Lease, blocks []int) {
 	}
 	last := &x.located[blocks[len(blocks)-1]]
 	lease.Trim(last.EagerOff + int(last.Length))
-	x.deliverWhole(lease, blocks, func(b int) int64 { return int64(x.located[b].EagerOff) })
+	var sums []uint32
+	if x.opts.Checksum {
+		sums = make([]uint32, len(blocks))
+		for i, b := range blocks {
+			l := &x.located[b]
+			sums[i] = Checksum(lease.Bytes()[l.EagerOff : l.EagerOff+int(l.Length)])
+		}
+	}
+	x.deliverWhole(lease, blocks, sums)
 }
 
-// deliverWhole checks blocks that lie in lease, of which it owns one share, and delivers those that are right together.
-func (x *fetch) deliverWhole(lease *mempool.Lease, blocks []int, offset func(block int) int64) {
+// deliverWhole delivers blocks that lie one behind the other in lease, of which it owns one share: those with the right sums, together.
+func (x *fetch) deliverWhole(lease *mempool.Lease, blocks []int, sums []uint32) {
 	entries := make([]Entry, 0, len(blocks))
 	right := blocks[:0]
 	var wrong []int
-	for _, b := range blocks {
-		off, l := offset(b), &x.located[b]
-		if x.checks(l) && Checksum(lease.Bytes()[off:off+l.Length]) != l.CRC {
+	off := lease.Offset()
+	for i, b := range blocks {
+		l := &x.located[b]
+		if x.checks(l) && sums[i] != l.CRC {
 			wrong = append(wrong, b)
-			continue
+		} else {
+			right = append(right, b)
+			entries = append(entries, Entry{Block: b, Offset: off, Length: l.Length})
 		}
-		right = append(right, b)
-		entries = append(entries, Entry{Block: b, Offset: lease.Offset() + off, Length: l.Length})
+		off += l.Length
 	}
 	if len(right) == 0 {
 		lease.Release()

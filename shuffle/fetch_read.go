@@ -15,37 +15,44 @@ type read struct {
 	off   int64
 	n     int64
 	lease *mempool.Lease
+	dst   []byte
+	sums  rangeSums // of dst
 }
 
-// issue begins reads until the window is full, all is asked for, or there is no room for more and reads in flight may make some. It
-// does so when half of the window is free, so that the owner is asked for several reads at a time. An error ends all blocks that
-// are left.
-func (x *fetch) issue() *BlockError {
+// issue begins reads until the window is full, all is asked for, or there is no room for more. It does so when half of the window is free,
+// so that the owner is asked for several reads at a time. Where there is no room and nothing in flight that may make some, it waits, or
+// has run do so.
+func (x *fetch) issue(wait bool) {
 	if x.flying > x.opts.Window/2 {
-		return nil
+		return
 	}
-	for x.flying < x.opts.Window && x.asked < len(x.units) {
+	for x.left > 0 && x.flying < x.opts.Window && x.asked < len(x.units) {
 		u := x.units[x.asked]
 		if u.over || u.issued == u.length {
 			x.asked++
 			continue
 		}
 		n := min(int64(x.opts.Piece), u.length-u.issued)
-		lease, err := x.room(u, n)
+		lease, err := x.room(u, n, wait)
 		if err != nil {
-			return x.noRoom(err)
+			x.failLeft(x.noRoom(err))
+			break
 		}
 		if lease == nil {
-			return nil
+			break
 		}
-		x.send(u, n, lease)
+		x.prepare(u, n, lease)
 	}
-	return nil
+	if len(x.batch) > 0 {
+		x.link.Read(x.batch)
+		clear(x.batch)
+		x.batch = x.batch[:0]
+	}
 }
 
 // room is a share of the memory for the next n bytes of u. It is nil when there is none now, but something in flight that may give some
-// back, to its receiver, when it is delivered; only where nothing is in flight it waits.
-func (x *fetch) room(u *unit, n int64) (*mempool.Lease, error) {
+// back, to its receiver, when it is delivered; only where nothing is in flight it waits, or kicks run to do so.
+func (x *fetch) room(u *unit, n int64, wait bool) (*mempool.Lease, error) {
 	if u.lease != nil {
 		u.lease.Retain(1)
 		return u.lease, nil
@@ -56,6 +63,10 @@ func (x *fetch) room(u *unit, n int64) (*mempool.Lease, error) {
 	lease, ok := x.req.Arena.TryAlloc(int(n))
 	if !ok {
 		if x.flying > 0 {
+			return nil, nil
+		}
+		if !wait {
+			x.kick()
 			return nil, nil
 		}
 		var err error
@@ -104,28 +115,36 @@ func (x *fetch) noRoom(err error) *BlockError {
 	}
 }
 
-// send asks for the next n bytes of u.
-func (x *fetch) send(u *unit, n int64, lease *mempool.Lease) {
-	r := &read{unit: u, off: u.issued, n: n, lease: lease}
+// prepare adds a read of the next n bytes of u to the batch.
+func (x *fetch) prepare(u *unit, n int64, lease *mempool.Lease) {
+	r := &read{unit: u, off: u.issued, n: n, lease: lease, dst: lease.Bytes()}
 	u.issued += n
-	dst := lease.Bytes()
 	if u.lease != nil {
-		dst = dst[r.off : r.off+n]
+		r.dst = r.dst[r.off : r.off+n]
 	}
-	var release []uint64
+	req := ReadRequest{Dst: r.dst, Ranges: make([]Range, 0, len(u.blocks))}
 	if u.issued == u.length {
-		release = x.handles(u)
+		req.Release = x.handles(u)
 	}
-	ranges := make([]Range, 0, len(u.blocks))
 	if len(u.blocks) == 1 {
-		ranges = append(ranges, Range{x.located[u.blocks[0]].Handle, r.off, n})
+		req.Ranges = append(req.Ranges, Range{x.located[u.blocks[0]].Handle, r.off, n})
 	} else {
 		for _, b := range u.blocks {
-			ranges = append(ranges, Range{x.located[b].Handle, 0, x.located[b].Length})
+			req.Ranges = append(req.Ranges, Range{x.located[b].Handle, 0, x.located[b].Length})
 		}
 	}
+	if x.opts.Checksum {
+		r.sums = newRangeSums(req.Ranges)
+		req.Arrived = func(n int) { r.sums.update(r.dst[:n]) }
+	}
+	req.Done = func(err error) {
+		if err == nil && x.opts.Checksum {
+			r.sums.update(r.dst)
+		}
+		x.complete(func() { x.completeRead(r, err) }, r.lease.Release)
+	}
 	x.flying++
-	x.link.Read(ranges, release, dst, func(err error) { x.done(completion{read: r, err: err}) })
+	x.batch = append(x.batch, req)
 }
 
 func (x *fetch) handles(u *unit) []uint64 {
@@ -158,12 +177,7 @@ func (x *fetch) completeRead(r *read, err error) {
 	case len(u.blocks) > 1:
 		lease := u.take()
 		lease.Release() // the read's share
-		off := int64(0)
-		x.deliverWhole(lease, u.blocks, func(b int) int64 {
-			at := off
-			off += x.located[b].Length
-			return at
-		})
+		x.deliverWhole(lease, u.blocks, r.sums.all)
 	default:
 		u.arrived = append(u.arrived, r)
 		x.advance(u)
@@ -182,12 +196,8 @@ func (x *fetch) advance(u *unit) {
 		}
 		r := u.arrived[i]
 		u.arrived = slices.Delete(u.arrived, i, i+1)
-		mem := r.lease.Bytes()
-		if u.lease != nil {
-			mem = mem[r.off : r.off+r.n]
-		}
 		if x.checks(l) {
-			u.sum = UpdateChecksum(u.sum, mem)
+			u.sum = CombineChecksums(u.sum, r.sums.all[0], r.n)
 		}
 		u.next += r.n
 		last := u.next == u.length

@@ -10,16 +10,19 @@ import (
 	"weft/shuffle/mempool"
 )
 
-// fetch is one request under way. One goroutine, run, owns it and calls the sink; what the connection completes is handed to that
-// goroutine. When every block has ended the goroutine leaves, and operations that complete later only give their memory back.
+// fetch is one request under way. What the connection completes is handled at once, by the goroutine that completes it: the bytes are
+// in its cache, and nobody has to be woken. The fetch's own goroutine, run, does what may wait: connecting, time-outs, and arena space.
+// Whoever holds mu may call the sink. When every block has ended, operations that complete later only give their memory back.
 type fetch struct {
 	*Fetcher
 	ctx   context.Context
 	req   *FetchRequest
 	sink  Sink
 	start time.Time
-	link  *link
+	link  *link         // set before the first operation
+	wake  chan struct{} // one token for run: every block has ended, or nothing in flight will make room
 
+	mu       sync.Mutex
 	ended    []bool // by block
 	left     int    // blocks not ended
 	located  []Located
@@ -27,67 +30,87 @@ type fetch struct {
 	asked    int       // units before this one are asked for
 	flying   int       // operations not completed
 	progress time.Time // when something was last achieved
-
-	wake chan struct{} // one token: there are completions
-
-	mu          sync.Mutex
-	completions []completion
-	spare       []completion // run's, to be filled next
-	over        bool         // run has left
-}
-
-// completion is the end of a Locate (read is nil) or a Read.
-type completion struct {
-	read    *read
-	eager   *mempool.Lease // of a Locate; may be nil
-	located []Located
-	err     error
+	batch    []ReadRequest
 }
 
 func (x *fetch) run() {
-	if err := x.begin(); err != nil {
-		x.failLeft(err)
-	}
+	defer x.leave()
+	x.begin()
 	var late <-chan time.Time
 	var timer *time.Timer
-	if x.req.Timeout > 0 && x.left > 0 {
+	if x.req.Timeout > 0 {
 		timer = time.NewTimer(x.req.Timeout)
 		defer timer.Stop()
 		late = timer.C
 	}
-	for x.left > 0 {
-		if err := x.issue(); err != nil {
-			x.failLeft(err)
-			break
-		}
-		if x.left == 0 {
-			break
-		}
+	for {
 		select {
 		case <-x.wake:
-			x.complete()
-		case <-x.ctx.Done():
-			x.failLeft(ToBlockError(context.Cause(x.ctx)))
-		case <-late:
-			if idle := time.Since(x.progress); idle >= x.req.Timeout {
-				x.failLeft(x.timeout())
-			} else {
-				timer.Reset(x.req.Timeout - idle)
+			if x.proceed() {
+				return
 			}
+		case <-x.ctx.Done():
+			x.giveUp(ToBlockError(context.Cause(x.ctx)))
+			return
+		case <-late:
+			left := x.patience()
+			if left <= 0 {
+				return
+			}
+			timer.Reset(left)
 		}
 	}
-	x.leave()
+}
+
+// proceed asks for more, waiting for room where there is none. It returns true when every block has ended.
+func (x *fetch) proceed() (over bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.left > 0 {
+		x.issue(true)
+	}
+	return x.left == 0
+}
+
+// patience is how much longer it may take until the next progress. When that is no time any more, the fetch fails.
+func (x *fetch) patience() time.Duration {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	left := x.req.Timeout - time.Since(x.progress)
+	if left <= 0 {
+		x.failLeft(x.timeout())
+	}
+	return left
+}
+
+func (x *fetch) giveUp(err *BlockError) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.failLeft(err)
+}
+
+// kick lets run go on.
+func (x *fetch) kick() {
+	select {
+	case x.wake <- struct{}{}:
+	default:
+	}
 }
 
 // begin connects, sets memory aside for small blocks and asks where the blocks are.
-func (x *fetch) begin() *BlockError {
+func (x *fetch) begin() {
 	if x.left == 0 {
-		return nil
+		x.kick()
+		return
 	}
-	var err error
-	if x.link, err = x.peers.get(x.ctx, x.req.Peer, x.req.Timeout); err != nil {
-		return ToBlockError(err)
+	link, err := x.peers.get(x.ctx, x.req.Peer, x.req.Timeout)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if err != nil {
+		x.failLeft(ToBlockError(err))
+		return
 	}
+	x.link = link
 	req := &LocateRequest{App: x.req.App, Executor: x.req.Executor, Blocks: x.req.Blocks}
 	lease := x.reserve()
 	var eager []byte
@@ -96,11 +119,10 @@ func (x *fetch) begin() *BlockError {
 		req.EagerBlock = x.opts.EagerBlock
 	}
 	x.flying++
-	x.progress = time.Now()
+	x.achieve()
 	x.link.Locate(req, eager, func(located []Located, err error) {
-		x.done(completion{eager: lease, located: located, err: err})
+		x.complete(func() { x.completeLocate(lease, located, err) }, func() { x.discardLocate(lease, located) })
 	})
-	return nil
 }
 
 // reserve leases memory for small blocks: as much as may be needed, else less, or none at all where the arena is full. A block that is
@@ -118,57 +140,27 @@ func (x *fetch) reserve() *mempool.Lease {
 	return nil
 }
 
-// done takes what the connection completed. It runs on the connection's goroutine.
-func (x *fetch) done(c completion) {
+// complete handles the end of an operation, on the connection's goroutine, by what is to be done as long as blocks are missing, or later.
+func (x *fetch) complete(early, late func()) {
 	x.mu.Lock()
-	over := x.over
-	if !over {
-		x.completions = append(x.completions, c)
-	}
-	x.mu.Unlock()
-	if over {
-		x.discard(c)
+	defer x.mu.Unlock()
+	x.flying--
+	if x.left == 0 {
+		late()
 		return
 	}
-	select {
-	case x.wake <- struct{}{}:
-	default:
-	}
+	early()
+	x.issue(false)
 }
 
-// complete handles what was completed since the last call.
-func (x *fetch) complete() {
-	x.mu.Lock()
-	batch := x.completions
-	x.completions, x.spare = x.spare[:0], nil
-	x.mu.Unlock()
-	for i, c := range batch {
-		x.flying--
-		switch {
-		case x.left == 0:
-			x.discard(c)
-		case c.read != nil:
-			x.completeRead(c.read, c.err)
-		default:
-			x.completeLocate(c)
-		}
-		batch[i] = completion{}
-	}
-	x.spare = batch
-}
-
-// discard gives back what belongs to an operation whose blocks have all ended.
-func (x *fetch) discard(c completion) {
-	if c.read != nil {
-		c.read.lease.Release()
-		return
-	}
-	if c.eager != nil {
-		c.eager.Release()
+// discardLocate gives back what belongs to an answer whose blocks have all ended.
+func (x *fetch) discardLocate(eager *mempool.Lease, located []Located) {
+	if eager != nil {
+		eager.Release()
 	}
 	var handles []uint64
-	for i := range c.located {
-		if h := c.located[i].Handle; h != 0 {
+	for i := range located {
+		if h := located[i].Handle; h != 0 {
 			handles = append(handles, h)
 		}
 	}
@@ -179,16 +171,10 @@ func (x *fetch) discard(c completion) {
 
 // leave gives up what was not read and leaves the operations in flight to themselves.
 func (x *fetch) leave() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	for _, u := range x.units {
 		x.abandon(u)
-	}
-	x.mu.Lock()
-	x.over = true
-	rest := x.completions
-	x.completions = nil
-	x.mu.Unlock()
-	for _, c := range rest {
-		x.discard(c)
 	}
 	if x.link != nil {
 		x.metrics.FetchSeconds(x.link.transport).Observe(time.Since(x.start).Seconds())
@@ -263,5 +249,7 @@ func (x *fetch) end(blocks []int) {
 	for _, b := range blocks {
 		x.ended[b] = true
 	}
-	x.left -= len(blocks)
+	if x.left -= len(blocks); x.left == 0 {
+		x.kick()
+	}
 }

@@ -24,12 +24,13 @@ type PeerAddr struct {
 }
 
 // Conn is one connection to a peer, for asking. Methods may be called from many goroutines. Each done function is called
-// exactly once, never by the goroutine that is inside Locate or Read and never with a lock held; it must not block.
+// exactly once, never by the goroutine that is inside Locate or Read and never with a lock held. It must not wait for anything; it may
+// compute, and begin operations.
 //
 // An operation that fails with a *BlockError was answered by the owner and leaves the connection in use. Any other error means that
 // the connection is of no more use.
 //
-// Memory given to Locate or Read (eager, dst) belongs to the connection until done was called: a cancelled or timed-out
+// Memory given to Locate or Read (eager, Dst) belongs to the connection until done was called: a cancelled or timed-out
 // operation may still write to it before. This is what makes reuse of arena memory safe, so no implementation may
 // call done early.
 type Conn interface {
@@ -37,9 +38,8 @@ type Conn interface {
 	// index; the others get a handle for Read. An error ends the whole request; errors of one block are in its Located.
 	Locate(req *LocateRequest, eager []byte, done func([]Located, error))
 
-	// Read fetches ranges into dst, one behind the other; their lengths sum to len(dst). Handles in release are given up
-	// once the ranges were served; Reads of them that were asked for before are served all the same.
-	Read(ranges []Range, release []uint64, dst []byte, done func(error))
+	// Read begins reads, in order. It keeps nothing of reqs but their memory and functions.
+	Read(reqs []ReadRequest)
 
 	// Release gives handles up without reading them (any more). Best effort: the owner drops all of them when the connection ends.
 	Release(handles []uint64)
@@ -74,6 +74,18 @@ type Range struct {
 	Handle uint64
 	Offset int64
 	Length int64
+}
+
+// ReadRequest asks for ranges of located blocks, one behind the other.
+type ReadRequest struct {
+	Ranges  []Range
+	Release []uint64 // handles to give up once the ranges were served; Reads of them that were asked for before are served all the same
+	Dst     []byte   // as long as the ranges are together
+
+	// Arrived, unless nil, may be told before Done, by the same goroutine, that Dst[:n] is there: as a rule in the processor's cache still. n
+	// grows from call to call. A transport that only learns of the end of a read leaves it out.
+	Arrived func(n int)
+	Done    func(error)
 }
 
 // Source is the serving side of a transport: who answers Locate. Implemented by Service.

@@ -93,10 +93,15 @@ type piece struct {
 }
 
 // Read implements shuffle.Conn.
-func (c *conn) Read(ranges []shuffle.Range, release []uint64, dst []byte, done func(error)) {
+func (c *conn) Read(reqs []shuffle.ReadRequest) {
+	for _, r := range reqs {
+		c.read(r.Ranges, append([]uint64(nil), r.Release...), r.Dst, r.Done)
+	}
+}
+
+func (c *conn) read(ranges []shuffle.Range, release []uint64, dst []byte, done func(error)) {
 	var pieces []piece
 	var err error
-	release = append([]uint64(nil), release...)
 	c.begin(func() { pieces, err = c.take(ranges, dst) }, func() {
 		for _, p := range pieces {
 			served := int64(0)

@@ -210,7 +210,7 @@ func BenchmarkTCP(b *testing.B) {
 					if off+n*s.size > len(mem) {
 						off = 256 << 10
 					}
-					c.Read(ranges, release, mem[off:off+n*s.size], onRead)
+					c.Read([]shuffle.ReadRequest{{Ranges: ranges, Release: release, Dst: mem[off : off+n*s.size], Done: onRead}})
 					flying++
 					off += n * s.size
 				}

@@ -43,9 +43,10 @@ type conn struct {
 
 // op is a Locate or a Read that was not answered.
 type op struct {
-	mem     []byte // eager or dst
+	mem     []byte // eager or Dst
 	blocks  int    // Locate: how many answers it wants
 	located func([]shuffle.Located, error)
+	arrived func(n int) // may be nil
 	read    func(error)
 }
 
@@ -187,32 +188,52 @@ func (c *conn) Locate(req *shuffle.LocateRequest, eager []byte, done func([]shuf
 	}
 }
 
-// Read implements shuffle.Conn.
-func (c *conn) Read(ranges []shuffle.Range, release []uint64, dst []byte, done func(error)) {
-	id, ok := c.begin(&op{mem: dst, read: done})
-	if !ok {
-		return
+// Read implements shuffle.Conn: the requests leave together.
+func (c *conn) Read(reqs []shuffle.ReadRequest) {
+	ranges := 0
+	for i := range reqs {
+		ranges += len(reqs[i].Ranges)
 	}
-	m := readMsg{id: id, release: release}
-	lists := make([]uint64, 3*len(ranges))
-	m.handles, m.offsets, m.lengths = lists[:len(ranges)], lists[len(ranges):2*len(ranges)], lists[2*len(ranges):]
-	sum := int64(0)
-	for i, r := range ranges {
-		m.handles[i], m.offsets[i], m.lengths[i] = r.Handle, uint64(r.Offset), uint64(r.Length)
-		sum += r.Length
+	buf := getBuffer(64*len(reqs) + 32*ranges)
+	var m readMsg
+	for i := range reqs {
+		r := &reqs[i]
+		id, ok := c.begin(&op{mem: r.Dst, arrived: r.Arrived, read: r.Done})
+		if !ok {
+			continue
+		}
+		frame, err := m.frame(buf.b, id, r)
+		if err != nil {
+			c.withdraw(id, err)
+			continue
+		}
+		buf.b = frame
 	}
-	if sum != int64(len(dst)) || len(dst) > maxPayload {
-		c.withdraw(id, shuffle.Errorf(shuffle.ReasonInternal, "read of %d bytes into memory of %d, at most %d", sum, len(dst), maxPayload))
-		return
-	}
-	buf := getBuffer(64 + 32*len(ranges))
-	buf.b = m.append(newFrame(buf.b))
-	if err := seal(buf.b, 0); err != nil {
+	if len(buf.b) == 0 {
 		buf.free()
-		c.withdraw(id, shuffle.Errorf(shuffle.ReasonInternal, "read of %d ranges: %v", len(ranges), err))
 		return
 	}
 	c.out.send(&frame{head: buf}, true)
+}
+
+// frame appends to b the frame of a Read.
+func (m *readMsg) frame(b []byte, id uint64, r *shuffle.ReadRequest) ([]byte, error) {
+	m.id, m.release = id, r.Release
+	m.handles, m.offsets, m.lengths = m.handles[:0], m.offsets[:0], m.lengths[:0]
+	sum := int64(0)
+	for _, p := range r.Ranges {
+		m.handles, m.offsets, m.lengths = append(m.handles, p.Handle), append(m.offsets, uint64(p.Offset)), append(m.lengths, uint64(p.Length))
+		sum += p.Length
+	}
+	if sum != int64(len(r.Dst)) || len(r.Dst) > maxPayload {
+		return nil, shuffle.Errorf(shuffle.ReasonInternal, "read of %d bytes into memory of %d, at most %d", sum, len(r.Dst), maxPayload)
+	}
+	start := len(b)
+	b = m.append(append(b, make([]byte, headerLen)...))
+	if err := seal(b[start:], 0); err != nil {
+		return nil, shuffle.Errorf(shuffle.ReasonInternal, "read of %d ranges: %v", len(r.Ranges), err)
+	}
+	return b, nil
 }
 
 // Release implements shuffle.Conn.

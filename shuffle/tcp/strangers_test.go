@@ -286,7 +286,9 @@ func TestSilentPeer(t *testing.T) {
 	}
 	defer func() { _ = hung.Close() }()
 	ended := make(chan error, 1)
-	hung.Read([]shuffle.Range{{Handle: 1, Length: 10}}, nil, make([]byte, 10), func(err error) { ended <- err })
+	hung.Read([]shuffle.ReadRequest{{
+		Ranges: []shuffle.Range{{Handle: 1, Length: 10}}, Dst: make([]byte, 10), Done: func(err error) { ended <- err },
+	}})
 	if err := <-ended; err == nil || !strings.Contains(err.Error(), "silent") {
 		t.Errorf("%v, want that the peer was silent", err)
 	}

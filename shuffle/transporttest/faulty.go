@@ -64,26 +64,39 @@ func (c *faultyConn) Locate(req *shuffle.LocateRequest, eager []byte, done func(
 		func(l []shuffle.Located, err error) { done(l, err) })
 }
 
-func (c *faultyConn) Read(ranges []shuffle.Range, release []uint64, dst []byte, done func(error)) {
+func (c *faultyConn) Read(reqs []shuffle.ReadRequest) {
+	for _, r := range reqs {
+		c.read(r)
+	}
+}
+
+func (c *faultyConn) read(req shuffle.ReadRequest) {
 	r := c.script.next("read")
-	release = append([]uint64(nil), release...)
+	req.Release = append([]uint64(nil), req.Release...)
 	late := r != nil && r.action == "delay"
 	c.mu.Lock()
 	if late {
 		c.late++
 	}
-	now := release
 	if c.late > 0 {
-		c.releases, now = append(c.releases, release...), nil
+		c.releases, req.Release = append(c.releases, req.Release...), nil
 	}
 	c.mu.Unlock()
-	c.apply(r, dst,
-		func(done func(error)) { c.Conn.Read(ranges, now, dst, done) },
+	if r != nil {
+		req.Ranges = append([]shuffle.Range(nil), req.Ranges...)
+		req.Arrived = nil // the rule's doing is to be seen
+	}
+	end := req.Done
+	c.apply(r, req.Dst,
+		func(done func(error)) {
+			req.Done = done
+			c.Conn.Read([]shuffle.ReadRequest{req})
+		},
 		func(_ []shuffle.Located, err error) {
 			if late {
 				c.caughtUp()
 			}
-			done(err)
+			end(err)
 		})
 }
 

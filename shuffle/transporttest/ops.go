@@ -30,6 +30,9 @@ type read struct {
 	dst   []byte
 	ended chan struct{}
 	err   error
+
+	arrived int    // bytes that Arrived told of
+	seen    uint32 // their checksum, when they arrived
 }
 
 // caller calls a connection's methods and checks what every call has to keep to: done is called once, and not from inside.
@@ -71,11 +74,20 @@ func (c caller) read(dst []byte, release []uint64, ranges ...shuffle.Range) *rea
 	var inside sync.Mutex
 	inside.Lock()
 	defer inside.Unlock()
-	c.conn.Read(ranges, release, r.dst, func(err error) {
-		inside.Lock()
-		defer inside.Unlock()
-		once(func() { r.err = err })
-	})
+	c.conn.Read([]shuffle.ReadRequest{{
+		Ranges: ranges, Release: release, Dst: r.dst,
+		Arrived: func(n int) {
+			if n <= r.arrived || n > len(dst) {
+				c.t.Errorf("%d bytes of %d have arrived, before it were %d", n, len(dst), r.arrived)
+			}
+			r.seen, r.arrived = shuffle.UpdateChecksum(r.seen, dst[r.arrived:n]), n
+		},
+		Done: func(err error) {
+			inside.Lock()
+			defer inside.Unlock()
+			once(func() { r.err = err })
+		},
+	}})
 	return r
 }
 
@@ -103,6 +115,9 @@ func (r *read) bytes(t testing.TB) []byte {
 	wait(t, r.ended, "Read")
 	if r.err != nil {
 		t.Fatalf("Read: %v", r.err)
+	}
+	if r.seen != shuffle.Checksum(r.dst[:r.arrived]) {
+		t.Errorf("%d bytes were said to be there before they were", r.arrived)
 	}
 	return r.dst
 }
