@@ -6,9 +6,9 @@ import (
 	"log/slog"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/proto"
 
 	"weft/internal/pb/peerpb"
@@ -21,12 +21,12 @@ var errClosed = errors.New("tcp: the connection was closed")
 type conn struct {
 	sock *net.TCPConn
 	in   *frames
+	bulk *bulk
 	out  *outbox
 	log  *slog.Logger
 
-	received atomic.Int64 // bytes
-	closed   chan struct{}
-	stopped  chan struct{} // closed when the reading goroutine has left
+	closed  chan struct{}
+	stopped chan struct{} // closed when the reading goroutine has left
 
 	mu      sync.Mutex
 	none    sync.Cond // outstanding became 0
@@ -35,8 +35,8 @@ type conn struct {
 	late    int   // operations begun after the end, on their way to be told so
 	err     error // why the connection ended; nothing begins after it
 	ticker  *time.Timer
-	quiet   int   // ticks without a byte received
-	counted int64 // received at the last tick
+	quiet   int    // ticks without a byte received
+	counted uint64 // bytes that the kernel had received at the last tick
 
 	located located // of the reading goroutine, used again
 }
@@ -64,28 +64,21 @@ func newConn(sock *net.TCPConn, log *slog.Logger) *conn {
 		closed: make(chan struct{}), stopped: make(chan struct{}), ops: make(map[uint64]*op),
 	}
 	c.none.L = &c.mu
-	c.in = newFrames(counting{c})
+	c.in = newFrames(sock)
 	return c
-}
-
-// counting counts what is read, so that the ticker sees a large payload come in.
-type counting struct{ c *conn }
-
-func (r counting) Read(p []byte) (int, error) {
-	n, err := r.c.sock.Read(p)
-	r.c.received.Add(int64(n))
-	return n, err
 }
 
 // ticks is how many parts of the peer's time-out pass until a silent peer is lost.
 const ticks = 4
 
 func (c *conn) start(timeout time.Duration) error {
-	out, err := newOutbox(c.sock, c.end)
-	if err != nil {
+	var err error
+	if c.bulk, err = newBulk(c.sock); err != nil {
 		return err
 	}
-	c.out = out
+	if c.out, err = newOutbox(c.sock, c.end); err != nil {
+		return err
+	}
 	c.mu.Lock()
 	c.ticker = time.AfterFunc(timeout/ticks, func() { c.tick(timeout) })
 	c.mu.Unlock()
@@ -100,7 +93,7 @@ func (c *conn) tick(timeout time.Duration) {
 		c.mu.Unlock()
 		return
 	}
-	if n := c.received.Load(); n != c.counted {
+	if n := c.received(); n != c.counted {
 		c.counted, c.quiet = n, 0
 	} else {
 		c.quiet++
@@ -114,6 +107,16 @@ func (c *conn) tick(timeout time.Duration) {
 	case quiet > 0:
 		c.send(&peerpb.Request{Kind: &peerpb.Request_Ping{Ping: &peerpb.Ping{Nonce: uint64(quiet)}}}, 16)
 	}
+}
+
+// received is how many bytes the kernel has received, be they read or not.
+func (c *conn) received() (n uint64) {
+	_ = c.bulk.rc.Control(func(fd uintptr) {
+		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+			n = info.Bytes_received
+		}
+	})
+	return n
 }
 
 // end makes the connection of no more use. The reading goroutine then fails what is outstanding.

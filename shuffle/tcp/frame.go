@@ -73,18 +73,6 @@ func (f *frames) payload(dst []byte) error {
 	return err
 }
 
-// some reads a part of a payload into dst, at least one byte.
-func (f *frames) some(dst []byte) (int, error) {
-	n, err := f.r.Read(dst)
-	if n > 0 {
-		return n, nil
-	}
-	if err == io.EOF {
-		err = io.ErrUnexpectedEOF
-	}
-	return 0, err
-}
-
 // newFrame is an empty frame in buf's memory, to which a message is appended before seal.
 func newFrame(buf []byte) []byte { return append(buf[:0], make([]byte, headerLen)...) }
 

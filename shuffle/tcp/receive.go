@@ -169,20 +169,20 @@ func (c *conn) receiveData(value []byte, payload int) error {
 	return nil
 }
 
-// part is what is read at a time, so that who is told of it finds it in the processor's second-level cache.
-const part = 128 << 10
-
+// receiveInto fills mem: with what was read ahead, and then past that buffer.
 func (c *conn) receiveInto(mem []byte, arrived func(n int)) error {
 	if arrived == nil {
-		return c.in.payload(mem)
+		arrived = func(int) {}
 	}
-	for n := 0; n < len(mem); {
-		got, err := c.in.some(mem[n:min(n+part, len(mem))])
-		if err != nil {
+	n := min(c.in.r.Buffered(), len(mem))
+	if n > 0 {
+		if err := c.in.payload(mem[:n]); err != nil {
 			return err
 		}
-		n += got
 		arrived(n)
 	}
-	return nil
+	if n == len(mem) {
+		return nil
+	}
+	return c.bulk.fill(mem, n, arrived)
 }

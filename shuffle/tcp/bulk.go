@@ -1,0 +1,84 @@
+package tcp
+
+import (
+	"errors"
+	"io"
+	"net"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// bulk reads large payloads from a socket, with few system calls and few wake-ups.
+type bulk struct {
+	rc   syscall.RawConn
+	step func(fd uintptr) bool // method read, made once
+
+	low     int // SO_RCVLOWAT
+	mem     []byte
+	n       int // bytes of mem that are there
+	arrived func(n int)
+	err     error
+}
+
+const (
+	// part is what one read(2) takes at most, so that who is told of it finds it in the processor's cache.
+	part = 512 << 10
+	// much is what has to be there, if there is as much to come, before the goroutine is woken.
+	much = 1 << 20
+)
+
+func newBulk(sock *net.TCPConn) (*bulk, error) {
+	rc, err := sock.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	b := &bulk{rc: rc, low: 1}
+	b.step = b.read
+	return b, nil
+}
+
+// fill fills mem, and tells arrived how much of it is there.
+func (b *bulk) fill(mem []byte, n int, arrived func(n int)) error {
+	b.mem, b.n, b.arrived, b.err = mem, n, arrived, nil
+	err := b.rc.Read(b.step)
+	b.mem, b.arrived = nil, nil
+	if err == nil {
+		err = b.err
+	}
+	return err
+}
+
+// read returns false where the socket has no more for now.
+func (b *bulk) read(fd uintptr) bool {
+	for b.n < len(b.mem) {
+		n, err := unix.Read(int(fd), b.mem[b.n:min(b.n+part, len(b.mem))])
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EAGAIN):
+			b.err = b.wakeAt(fd, min(much, len(b.mem)-b.n))
+			return b.err != nil
+		case err != nil:
+			b.err = err
+			return true
+		case n == 0:
+			b.err = io.ErrUnexpectedEOF
+			return true
+		default:
+			b.n += n
+			b.arrived(b.n)
+		}
+	}
+	b.err = b.wakeAt(fd, 1)
+	return true
+}
+
+// wakeAt sets how many bytes make the socket readable. The kernel looks at once whether they are there already (tcp(7), SO_RCVLOWAT in
+// socket(7)).
+func (b *bulk) wakeAt(fd uintptr, n int) error {
+	if n == b.low {
+		return nil
+	}
+	b.low = n
+	return unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVLOWAT, n)
+}
