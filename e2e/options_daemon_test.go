@@ -10,7 +10,7 @@ import (
 // TestTwoApplications runs two applications at the same time. On each host one daemon serves both.
 func TestTwoApplications(t *testing.T) {
 	c := cluster(t, "3.5.9", 2)
-	conf := c.WithWeft().With(Conf{"spark.cores.max": "2", "spark.executor.cores": "1"})
+	conf := c.WithWeft().With(shortGrace).With(Conf{"spark.cores.max": "2", "spark.executor.cores": "1"})
 	runs := []*Run{c.StartStopping(t, conf, "bigblocks"), c.StartStopping(t, conf, "bigblocks")}
 	for _, r := range runs {
 		r.Await(t, "mapped")

@@ -33,7 +33,7 @@ func secureCluster(t *testing.T, version string) *Cluster {
 
 // testAuthenticate: blocks go by weft, and the log says what that means.
 func testAuthenticate(t *testing.T, c *Cluster) {
-	r := c.Submit(t, c.WithWeft().With(authenticate).With(Conf{"spark.shuffle.service.enabled": "true"}), secured...)
+	r := c.Submit(t, c.WithWeft().With(shortGrace).With(authenticate).With(Conf{"spark.shuffle.service.enabled": "true"}), secured...)
 	r.checkResults(t, len(secured))
 	r.checkAllByWeft(t)
 	r.checkWarnings(t, "spark.authenticate is on")

@@ -10,28 +10,30 @@ import (
 	"time"
 )
 
-// optionLines are the Spark lines on which options of Spark's are tried with weft: the oldest with security fixes, and the newest.
-var optionLines = []string{"3.5.9", "4.1.3"}
-
-// TestOptions runs jobs with options of Spark's that change how blocks are written, read or protected. Each subtest is one application with
-// stock Spark's results, and all its remote blocks by weft, or all of a kind by Netty for a reason that is counted and logged.
+// TestOptions runs jobs with options of Spark's that change how blocks are written, read or protected, on the newest Spark line and on the
+// oldest with security fixes. Each subtest is one application with stock Spark's results, and all its remote blocks by weft, or all of a kind
+// by Netty for a reason that is counted and logged. Their order spares new clusters.
 func TestOptions(t *testing.T) {
-	for _, version := range optionLines {
-		t.Run(version, func(t *testing.T) {
-			t.Run("speculation, blocks to files, io.encryption", func(t *testing.T) { testFilesAndSpeculation(t, cluster(t, version, 2)) })
-			t.Run("shuffle service, dynamic allocation", func(t *testing.T) { testDynamicAllocation(t, cluster(t, version, 2)) })
-			t.Run("authenticate, shuffle service", func(t *testing.T) { testAuthenticate(t, secureCluster(t, version)) })
-			t.Run("network.crypto", func(t *testing.T) { testNetworkCrypto(t, secureCluster(t, version)) })
-		})
+	plain := func(version string) {
+		t.Run(version+"/speculation, blocks to files, io.encryption", func(t *testing.T) { testFilesAndSpeculation(t, cluster(t, version, 2)) })
+		t.Run(version+"/shuffle service, dynamic allocation", func(t *testing.T) { testDynamicAllocation(t, cluster(t, version, 2)) })
 	}
+	secure := func(version string) {
+		t.Run(version+"/authenticate, shuffle service", func(t *testing.T) { testAuthenticate(t, secureCluster(t, version)) })
+		t.Run(version+"/network.crypto", func(t *testing.T) { testNetworkCrypto(t, secureCluster(t, version)) })
+	}
+	plain("4.1.3")
+	secure("4.1.3")
 	t.Run("4.1.3/ssl.rpc", testSSL) // Spark has it from 4.0 on
+	secure("3.5.9")
+	plain("3.5.9")
 }
 
 // testFilesAndSpeculation has every stage run twice where cores are free, with the loser killed in mid-fetch; every block above 1 MiB
 // written to a file by who fetches it, be it of a shuffle, a broadcast or a task's result; and files and blocks on disk encrypted.
 func testFilesAndSpeculation(t *testing.T, c *Cluster) {
 	jobs := []string{"broadcast", "diskrdd", "taskresult", "aqesql", "bigblocks"}
-	r := c.Submit(t, c.WithWeft().With(Conf{
+	r := c.Submit(t, c.WithWeft().With(shortGrace).With(Conf{
 		"spark.speculation":                              "true",
 		"spark.speculation.interval":                     "10ms",
 		"spark.speculation.quantile":                     "0.01",
@@ -63,7 +65,7 @@ func testFilesAndSpeculation(t *testing.T, c *Cluster) {
 // testDynamicAllocation fetches from living executors with the external shuffle service on: by weft, although Spark names the service's
 // port. Then it lets all executors end after the map stage: the service alone has their blocks, and Spark's own client must fetch them.
 func testDynamicAllocation(t *testing.T, c *Cluster) {
-	r := c.StartStopping(t, c.WithWeft().With(Conf{
+	r := c.StartStopping(t, c.WithWeft().With(shortGrace).With(Conf{
 		"spark.shuffle.service.enabled":               "true",
 		"spark.dynamicAllocation.enabled":             "true",
 		"spark.dynamicAllocation.initialExecutors":    "2",

@@ -41,6 +41,9 @@ func (c *Cluster) WithWeft() Conf {
 	})
 }
 
+// shortGrace lets daemons leave soon after the application, where a test waits for that.
+var shortGrace = Conf{"spark.weft.daemon.grace": "1s"}
+
 // Run is an application of weft.it.Jobs.
 type Run struct {
 	App     string            // Spark's id of it

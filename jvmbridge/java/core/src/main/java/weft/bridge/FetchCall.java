@@ -117,7 +117,7 @@ final class FetchCall {
   private void whole(int block, Share share, String transport) {
     try {
       sink.delivered(block, share, transport);
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       LOG.error("weft: the receiver of a block failed", e);
     }
   }
@@ -131,7 +131,7 @@ final class FetchCall {
     Share share = new Share(lease, frame.getOffset(i), (int) frame.getLength(i), null);
     try {
       sink.piece(block, offset, frame.getBlockLength(), share, frame.getTransport());
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       LOG.error("weft: the receiver of a piece failed", e);
     }
   }
@@ -160,7 +160,7 @@ final class FetchCall {
     }
     try {
       sink.failed(blocks, reason, detail);
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       LOG.error("weft: the receiver of a failure failed", e);
     }
   }

@@ -7,14 +7,14 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Finds blocks that were garbage collected without having been released, reports them and gives their shares back. It can only
- * see that the block's own object is gone. Thread-safe.
+ * Finds blocks that were garbage collected without having been released, and reports them. It can only see that the block's own object is
+ * gone: somebody may still read its bytes, so their memory stays taken until the session ends. Thread-safe.
  */
 final class LeakDetector {
   private static final Logger LOG = LoggerFactory.getLogger(LeakDetector.class);
 
   private final ReferenceQueue<Share> collected = new ReferenceQueue<>();
-  private final Watch head = new Watch(null, null);
+  private final Watch head = new Watch(null);
   private final AtomicLong leaks = new AtomicLong();
 
   LeakDetector() {
@@ -22,8 +22,8 @@ final class LeakDetector {
     head.previous = head;
   }
 
-  Watch watch(Share share, Lease lease) {
-    Watch watch = new Watch(share, lease);
+  Watch watch(Share share) {
+    Watch watch = new Watch(share);
     synchronized (head) {
       watch.next = head.next;
       watch.previous = head;
@@ -33,7 +33,7 @@ final class LeakDetector {
     return watch;
   }
 
-  /** Gives back what was lost since the last call; to be called now and then. */
+  /** Reports what was lost since the last call; to be called now and then. */
   void sweep() {
     for (Object found = collected.poll(); found != null; found = collected.poll()) {
       Watch watch = (Watch) found;
@@ -41,11 +41,10 @@ final class LeakDetector {
         long count = leaks.incrementAndGet();
         if (Long.bitCount(count) == 1) { // the first, the second, the fourth...
           LOG.error(
-              "weft: a block was dropped without being released, {} so far. Its memory was given back; whoever fetched it must"
-                  + " call release() on its ManagedBuffer",
+              "weft: a block was dropped without being released, {} so far. Its memory stays taken as long as this executor has its"
+                  + " session; whoever fetched it must call release() on its ManagedBuffer",
               count);
         }
-        watch.lease.release();
       }
     }
   }
@@ -55,13 +54,11 @@ final class LeakDetector {
   }
 
   final class Watch extends PhantomReference<Share> {
-    private final Lease lease;
     private Watch next;
     private Watch previous;
 
-    private Watch(Share share, Lease lease) {
+    private Watch(Share share) {
       super(share, collected);
-      this.lease = lease;
     }
 
     /** The block was released, or its loss noticed; true for the first call. */

@@ -22,7 +22,7 @@ public final class Share {
     this.lease = lease;
     this.offset = offset;
     this.length = length;
-    this.watch = lease == null || leaks == null ? null : leaks.watch(this, lease);
+    this.watch = lease == null || leaks == null ? null : leaks.watch(this);
   }
 
   public int length() {

@@ -47,7 +47,7 @@ final class FileSink implements FetchSink {
     boolean last = offset + share.length() == length;
     try {
       target.write(share);
-    } catch (IOException | RuntimeException e) {
+    } catch (IOException | RuntimeException | Error e) {
       target.fail(names[block], e);
     } finally {
       share.release();
@@ -64,7 +64,7 @@ final class FileSink implements FetchSink {
     fetcher.traffic().byWeft(length);
     try {
       fetch.listener.onBlockFetchSuccess(names[block], file);
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       LOG.error("weft: the receiver of block {} failed", names[block], e);
     }
     target.handOver();
@@ -109,7 +109,7 @@ final class FileSink implements FetchSink {
       }
     }
 
-    void fail(String name, Exception cause) {
+    void fail(String name, Throwable cause) {
       LOG.warn("weft: block {} could not be written to {}", name, file, cause);
       failed = true;
       drop();

@@ -26,7 +26,7 @@ final class MemorySink implements FetchSink {
     SegmentManagedBuffer buffer = new SegmentManagedBuffer(share);
     try {
       fetch.listener.onBlockFetchSuccess(names[block], buffer); // retains what it keeps
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       LOG.error("weft: the receiver of block {} failed", names[block], e);
     } finally {
       buffer.release();
