@@ -64,10 +64,11 @@ func (l *leases) release(m *bridgepb.Release) error {
 
 func (l *leases) releaseAll() {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.ended = true
-	for _, o := range l.out {
+	out := l.out
+	l.out = nil
+	l.mu.Unlock()
+	for _, o := range out { // the last ones of a region unmap it
 		o.lease.ReleaseShares(o.shares)
 	}
-	l.out = nil
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"weft/internal/invariants"
 	"weft/shuffle/mempool"
 )
 
@@ -20,9 +21,8 @@ type read struct {
 }
 
 // issue begins reads until the window is full, all is asked for, or there is no room for more. It does so when half of the window is free,
-// so that the owner is asked for several reads at a time. Where there is no room and nothing in flight that may make some, it waits, or
-// has run do so.
-func (x *fetch) issue(wait bool) {
+// so that the owner is asked for several reads at a time. Only run may wait for room; others leave that to it.
+func (x *fetch) issue(mayWait bool) {
 	if x.flying > x.opts.Window/2 {
 		return
 	}
@@ -33,7 +33,7 @@ func (x *fetch) issue(wait bool) {
 			continue
 		}
 		n := min(int64(x.opts.Piece), u.length-u.issued)
-		lease, err := x.room(u, n, wait)
+		lease, err := x.room(u, n, mayWait)
 		if err != nil {
 			x.failLeft(x.noRoom(err))
 			break
@@ -51,8 +51,8 @@ func (x *fetch) issue(wait bool) {
 }
 
 // room is a share of the memory for the next n bytes of u. It is nil when there is none now, but something in flight that may give some
-// back, to its receiver, when it is delivered; only where nothing is in flight it waits, or kicks run to do so.
-func (x *fetch) room(u *unit, n int64, wait bool) (*mempool.Lease, error) {
+// back, to its receiver, when it is delivered; or when run is to see to it. Only where nothing is in flight it waits.
+func (x *fetch) room(u *unit, n int64, mayWait bool) (*mempool.Lease, error) {
 	if u.lease != nil {
 		u.lease.Retain(1)
 		return u.lease, nil
@@ -60,15 +60,16 @@ func (x *fetch) room(u *unit, n int64, wait bool) (*mempool.Lease, error) {
 	if !x.req.Pieces {
 		n = u.length
 	}
-	lease, ok := x.req.Arena.TryAlloc(int(n))
-	if !ok {
-		if x.flying > 0 {
-			return nil, nil
-		}
-		if !wait {
-			x.kick()
-			return nil, nil
-		}
+	lease := x.take(int(n))
+	switch {
+	case lease != nil:
+	case !mayWait:
+		x.want = int(n)
+		x.kick()
+		return nil, nil
+	case x.flying > 0:
+		return nil, nil
+	default:
 		var err error
 		if lease, err = x.await(u, int(n)); err != nil {
 			return nil, err
@@ -81,10 +82,21 @@ func (x *fetch) room(u *unit, n int64, wait bool) (*mempool.Lease, error) {
 	return lease, nil
 }
 
+// take is a lease of n bytes of the memory that there is; nil: none.
+func (x *fetch) take(n int) *mempool.Lease {
+	if l := x.spare; l != nil && l.Len() == n {
+		x.spare = nil
+		return l
+	}
+	lease, _ := x.req.Arena.TryTake(n)
+	return lease
+}
+
 // await waits for arena space: not for long, because those who hold it may wait for this fetch. The pieces of a block that was delivered in
 // part are different: who has them gives them back as they are written to a disk, and one that stalls for a moment is no reason to fetch
-// gigabytes anew. Then only the time-out ends the wait.
+// gigabytes anew. Then only the time-out ends the wait. mu stays held: as nothing is in flight, no completion can want it.
 func (x *fetch) await(u *unit, n int) (*mempool.Lease, error) {
+	invariants.Check(x.flying == 0, "waiting for memory with %d operations in flight", x.flying)
 	wait, cause := x.opts.MemoryWait, error(nil)
 	if t := x.req.Timeout; t > 0 && (x.req.Pieces && u.next > 0 || t-time.Since(x.progress) < wait) {
 		wait, cause = t-time.Since(x.progress), x.timeout()

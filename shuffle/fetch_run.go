@@ -11,7 +11,7 @@ import (
 )
 
 // fetch is one request under way. What the connection completes is handled at once, by the goroutine that completes it: the bytes are
-// in its cache, and nobody has to be woken. The fetch's own goroutine, run, does what may wait: connecting, time-outs, and arena space.
+// in its cache, and nobody has to be woken. The fetch's own goroutine, run, does what takes time: connecting, time-outs, more arena space.
 // Whoever holds mu may call the sink. When every block has ended, operations that complete later only give their memory back.
 type fetch struct {
 	*Fetcher
@@ -20,7 +20,7 @@ type fetch struct {
 	sink  Sink
 	start time.Time
 	link  *link         // set before the first operation
-	wake  chan struct{} // one token for run: every block has ended, or nothing in flight will make room
+	wake  chan struct{} // one token for run: every block has ended, or there is no room
 
 	mu       sync.Mutex
 	ended    []bool // by block
@@ -31,6 +31,8 @@ type fetch struct {
 	flying   int       // operations not completed
 	progress time.Time // when something was last achieved
 	batch    []ReadRequest
+	want     int            // bytes for which there was no room; 0: none
+	spare    *mempool.Lease // of as many, that run got
 }
 
 func (x *fetch) run() {
@@ -62,14 +64,34 @@ func (x *fetch) run() {
 	}
 }
 
-// proceed asks for more, waiting for room where there is none. It returns true when every block has ended.
+// proceed makes room and asks for more. It returns true when every block has ended.
 func (x *fetch) proceed() (over bool) {
+	spare := x.grow()
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	x.spare = spare
 	if x.left > 0 {
 		x.issue(true)
 	}
+	if x.spare != nil {
+		x.spare.Release()
+		x.spare = nil
+	}
 	return x.left == 0
+}
+
+// grow leases what there was no room for, if the arena can have more memory. That is made, zeroed and registered without mu: completions on
+// the connection, which others share, do not wait for it.
+func (x *fetch) grow() *mempool.Lease {
+	x.mu.Lock()
+	n := x.want
+	x.want = 0
+	x.mu.Unlock()
+	if n == 0 {
+		return nil
+	}
+	lease, _ := x.req.Arena.TryAlloc(n)
+	return lease
 }
 
 // patience is how much longer it may take until the next progress. When that is no time any more, the fetch fails.
@@ -173,8 +195,18 @@ func (x *fetch) discardLocate(eager *mempool.Lease, located []Located) {
 func (x *fetch) leave() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	var handles []uint64
 	for _, u := range x.units {
-		x.abandon(u)
+		if u.over {
+			continue
+		}
+		if u.issued < u.length {
+			handles = append(handles, x.handles(u)...)
+		}
+		x.endUnit(u)
+	}
+	if len(handles) > 0 {
+		x.link.Release(handles)
 	}
 	if x.link != nil {
 		x.metrics.FetchSeconds(x.link.transport).Observe(time.Since(x.start).Seconds())

@@ -83,7 +83,7 @@ type ReadRequest struct {
 	Dst     []byte   // as long as the ranges are together
 
 	// Arrived, unless nil, may be told before Done, by the same goroutine, that Dst[:n] is there: as a rule in the processor's cache still. n
-	// grows from call to call. A transport that only learns of the end of a read leaves it out.
+	// grows from call to call. A transport that only learns of the end of a read leaves it out. It takes no lock and begins nothing.
 	Arrived func(n int)
 	Done    func(error)
 }

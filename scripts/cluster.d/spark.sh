@@ -59,6 +59,7 @@ spark_up() {
 	printf '#!/bin/sh\nexec %s/bin/java "$@" 2>>stderr.log\n' "$(java_home)" >"$dir/java/bin/java"
 	chmod +x "$dir/java/bin/java"
 	java_daemon h0 master "$@" -- org.apache.spark.deploy.master.Master -h h0 -p 7077 --webui-port 8080
+	await_log "the Master does not come up" master_is_up
 	local h
 	for h in $workers; do start_worker "$h" "$@"; done
 	# shellcheck disable=SC2086
@@ -90,17 +91,26 @@ java_daemon() {
 		</dev/null >>"$dir/log/$h-$name.log" 2>&1) &
 }
 
-registered_workers() { grep -c 'Registering worker' "$dir/log/h0-master.log" || true; }
+# A Worker that comes before that is not registered, though the Master says so, and tries again seconds later.
+master_is_up() { grep -q 'New state: ALIVE' "$dir/log/h0-master.log"; }
 
-# await_workers COUNT waits until that many Workers have registered since the Master's start.
-await_workers() {
-	local i
+registered_workers() { cat "$dir"/log/*-worker.log | grep -c 'Successfully registered with master' || true; }
+
+enough_workers() { (($(registered_workers) >= $1)); }
+
+# await_workers COUNT waits until Workers have registered that many times since the Master's start.
+await_workers() { await_log "the Workers do not reach the Master" enough_workers "$1"; }
+
+# await_log COMPLAINT COMMAND... waits until the command succeeds, which looks into the logs.
+await_log() {
+	local complaint=$1 i
+	shift
 	for ((i = 0; i < 600; i++)); do
-		(($(registered_workers) >= $1)) && return
+		"$@" 2>/dev/null && return
 		sleep 0.1
 	done
 	tail -n 5 "$dir"/log/*.log >&2
-	die "the Workers did not reach the Master in 60 s (logs in $dir/log)"
+	die "$complaint in 60 s (logs in $dir/log)"
 }
 
 # spark_submit ARGUMENT... replaces this shell by a driver on h0. Spark's own launcher makes the

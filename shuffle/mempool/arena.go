@@ -102,6 +102,18 @@ func (a *Arena) Alloc(ctx context.Context, n int) (*Lease, error) {
 	}
 }
 
+// TryTake is Alloc from the regions that there are: it makes none, and fails where anybody waits already or there is no room. It takes no time.
+func (a *Arena) TryTake(n int) (*Lease, bool) {
+	invariants.Check(n > 0, "a lease of %d bytes", n)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed || len(a.waiters) > 0 {
+		return nil, false
+	}
+	l := a.place(int64(n))
+	return l, l != nil
+}
+
 // TryAlloc is Alloc without waiting for others: it fails where anybody waits already or there is no room. It may make a region.
 func (a *Arena) TryAlloc(n int) (*Lease, bool) {
 	if int64(n) > a.MaxLease() {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -25,11 +26,12 @@ type conn struct {
 	out  *outbox
 	log  *slog.Logger
 
+	answers atomic.Uint64
 	closed  chan struct{}
 	stopped chan struct{} // closed when the reading goroutine has left
 
 	mu      sync.Mutex
-	none    sync.Cond // outstanding became 0
+	none    sync.Cond // late became 0
 	ops     map[uint64]*op
 	last    uint64
 	late    int   // operations begun after the end, on their way to be told so
@@ -109,10 +111,11 @@ func (c *conn) tick(timeout time.Duration) {
 	}
 }
 
-// received is how many bytes the kernel has received, be they read or not.
-func (c *conn) received() (n uint64) {
+// received is how many bytes the kernel has received, be they read or not; where it does not tell, how many answers have come.
+func (c *conn) received() uint64 {
+	n := c.answers.Load()
 	_ = c.bulk.rc.Control(func(fd uintptr) {
-		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil && info.Bytes_received > 0 {
 			n = info.Bytes_received
 		}
 	})
@@ -122,16 +125,18 @@ func (c *conn) received() (n uint64) {
 // end makes the connection of no more use. The reading goroutine then fails what is outstanding.
 func (c *conn) end(err error) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.err != nil {
+		c.mu.Unlock()
 		return
 	}
 	c.err = err
 	c.ticker.Stop()
 	close(c.closed)
-	_ = c.sock.Close()
+	outstanding := len(c.ops)
+	c.mu.Unlock()
+	_ = c.sock.Close() // waits for who reads from it, until the socket has no more for now
 	if !errors.Is(err, errClosed) {
-		c.log.Warn("the connection to a peer ended; blocks outstanding on it go another way", "err", err, "outstanding", len(c.ops))
+		c.log.Warn("the connection to a peer ended; blocks outstanding on it go another way", "err", err, "outstanding", outstanding)
 	}
 }
 

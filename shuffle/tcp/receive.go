@@ -36,6 +36,7 @@ func (c *conn) receive() error {
 		if err != nil {
 			return err
 		}
+		c.answers.Add(1)
 		kind, value, err := only(msg)
 		if err != nil {
 			return fmt.Errorf("a frame that does not parse: %w", err)

@@ -1,8 +1,6 @@
 package weft.daemon;
 
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
@@ -31,6 +29,7 @@ public final class DaemonLauncher implements Launcher {
 
   private final Settings settings;
   private final Binary.Source binary;
+  private final DaemonLog log;
   private Process process;
   private int starts;
   private long lastStart;
@@ -42,6 +41,7 @@ public final class DaemonLauncher implements Launcher {
   DaemonLauncher(Settings settings, Binary.Source binary) {
     this.settings = settings;
     this.binary = binary;
+    this.log = new DaemonLog(settings.socketDir);
   }
 
   @Override
@@ -54,7 +54,7 @@ public final class DaemonLauncher implements Launcher {
       process = null;
       if (status != 0 && status != ALREADY_RUNNING && status < SIGNALLED) {
         throw new IOException(
-            "the daemon ended with status " + status + ": " + lastLine() + " (see " + log() + ")");
+            "the daemon ended with status " + status + ": " + log.lastLine() + " (see " + log.file() + ")");
       }
       // Another executor's daemon has the directory, or ours has left after its last session.
     }
@@ -65,7 +65,7 @@ public final class DaemonLauncher implements Launcher {
     starts = starts > 0 && now - lastStart > FORGIVE_NANOS ? 1 : starts + 1;
     if (starts > MAX_STARTS) {
       throw new IOException(
-          "the daemon was started " + MAX_STARTS + " times and is not there: see " + log());
+          "the daemon was started " + MAX_STARTS + " times and is not there: see " + log.file());
     }
     lastStart = now;
     SocketDirectory.ensure(settings.socketDir);
@@ -81,29 +81,15 @@ public final class DaemonLauncher implements Launcher {
     builder.environment().putAll(settings.daemonEnvironment);
     builder.directory(settings.socketDir.toFile());
     builder.redirectErrorStream(true);
-    builder.redirectOutput(ProcessBuilder.Redirect.appendTo(log().toFile()));
+    log.rotate();
+    builder.redirectOutput(ProcessBuilder.Redirect.appendTo(log.file().toFile()));
     process = builder.start();
     process.getOutputStream().close();
-    LOG.info("weft: started the daemon of this node, log in {}", log());
+    LOG.info("weft: started the daemon of this node, log in {}", log.file());
   }
 
   /** The process started last, or null. */
   Process process() {
     return process;
-  }
-
-  private Path log() {
-    return settings.socketDir.resolve("daemon.log");
-  }
-
-  private String lastLine() {
-    try {
-      byte[] all = Files.readAllBytes(log());
-      int from = Math.max(0, all.length - 4096);
-      String[] lines = new String(all, from, all.length - from, StandardCharsets.UTF_8).trim().split("\n");
-      return lines[lines.length - 1];
-    } catch (IOException e) {
-      return "no log";
-    }
   }
 }

@@ -65,6 +65,19 @@ class DaemonLauncherTest {
   }
 
   @Test
+  void aLongLogIsPutAside() throws Exception {
+    Files.createDirectories(dir());
+    Files.setPosixFilePermissions(dir(), PosixFilePermissions.fromString("rwx------"));
+    byte[] old = new byte[(int) DaemonLog.MAX_BYTES + 1];
+    Files.write(dir().resolve("daemon.log"), old);
+    DaemonLauncher launcher = launcher("echo new; exit 9\n");
+    launcher.launch();
+    assertTrue(untilItFails(launcher).getMessage().contains("status 9: new"));
+    assertEquals("new\n", log());
+    assertEquals(old.length, Files.size(dir().resolve("daemon.log.1")));
+  }
+
+  @Test
   void onlyOneIsStartedAtATime() throws Exception {
     DaemonLauncher launcher = launcher("echo started; exec sleep 20\n");
     for (int i = 0; i < 10; i++) {

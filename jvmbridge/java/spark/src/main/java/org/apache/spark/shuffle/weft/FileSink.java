@@ -120,7 +120,7 @@ final class FileSink implements FetchSink {
       if (!failed) {
         try {
           return channel.closeAndRead();
-        } catch (IOException | RuntimeException e) {
+        } catch (IOException | RuntimeException | Error e) {
           fail(name, e);
         }
       }
@@ -138,11 +138,11 @@ final class FileSink implements FetchSink {
         if (channel != null) {
           channel.close();
         }
-      } catch (IOException e) {
-        LOG.debug("weft: closing {}", file, e);
-      }
-      if (file != null) {
-        file.delete();
+        if (file != null) {
+          file.delete();
+        }
+      } catch (IOException | RuntimeException e) {
+        LOG.debug("weft: dropping {}", file, e);
       }
     }
   }

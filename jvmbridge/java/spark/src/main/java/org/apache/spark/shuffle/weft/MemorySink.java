@@ -22,14 +22,13 @@ final class MemorySink implements FetchSink {
 
   @Override
   public void delivered(int block, Share share, String transport) {
-    fetcher.traffic().byWeft(share.length());
-    SegmentManagedBuffer buffer = new SegmentManagedBuffer(share);
     try {
-      fetch.listener.onBlockFetchSuccess(names[block], buffer); // retains what it keeps
+      fetcher.traffic().byWeft(share.length());
+      fetch.listener.onBlockFetchSuccess(names[block], new SegmentManagedBuffer(share)); // retains what it keeps
     } catch (RuntimeException | Error e) {
       LOG.error("weft: the receiver of block {} failed", names[block], e);
     } finally {
-      buffer.release();
+      share.release();
     }
   }
 
