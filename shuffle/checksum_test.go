@@ -3,6 +3,7 @@ package shuffle
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -38,6 +39,29 @@ func TestCombineChecksums(t *testing.T) {
 		}
 		if want := Checksum(whole); sum != want {
 			t.Fatalf("combined %08x, computed %08x", sum, want)
+		}
+	})
+}
+
+// However the bytes of ranges come, each range has its own checksum in the end.
+func TestRangeSums(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		parts := rapid.SliceOfN(rapid.SliceOfN(rapid.Byte(), 0, 300), 1, 8).Draw(t, "ranges")
+		var ranges []Range
+		var want []uint32
+		for _, p := range parts {
+			ranges = append(ranges, Range{Length: int64(len(p))})
+			want = append(want, Checksum(p))
+		}
+		mem := bytes.Join(parts, nil)
+		sums := newRangeSums(ranges)
+		for n := 0; n < len(mem); {
+			n = rapid.IntRange(n+1, len(mem)).Draw(t, "there")
+			sums.update(mem[:n])
+		}
+		sums.update(mem) // nothing new
+		if !slices.Equal(sums.all, want) {
+			t.Fatalf("%08x, want %08x", sums.all, want)
 		}
 	})
 }

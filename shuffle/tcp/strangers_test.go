@@ -299,3 +299,76 @@ func TestSilentPeer(t *testing.T) {
 	default:
 	}
 }
+
+// A payload that comes with pauses is received to its end, and so is the small one behind it. Where the peer ends in the middle of one, the
+// reader learns that.
+func TestPausesInPayload(t *testing.T) {
+	const size = 3 << 20
+	want := transporttest.Bytes(1, size)
+	head := func(id uint64, n int) []byte {
+		return frame(t, &peerpb.Response{Kind: &peerpb.Response_Data{Data: &peerpb.Data{Id: id}}}, n)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := [][]byte{head(1, size), want[:10], want[10 : size/2], want[size/2 : size-1], want[size-1:], head(2, 3), want[:3], head(3, size), want[:100]}
+	server := make(chan error, 1)
+	go func() { server <- pausing(l, responseHello(t, 1, ownerID), parts) }()
+	peer := shuffle.PeerAddr{Hosts: []string{"127.0.0.1"}, Port: uint16(l.Addr().(*net.TCPAddr).Port), DaemonID: ownerID}
+	c, err := tcp.New(options(readerID)).Dial(t.Context(), peer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	ended := make(chan error, 3)
+	var reqs []shuffle.ReadRequest
+	told := 0
+	for i, n := range []int{size, 3, size} {
+		reqs = append(reqs, shuffle.ReadRequest{
+			Ranges: []shuffle.Range{{Handle: uint64(i + 1), Length: int64(n)}}, Dst: make([]byte, n),
+			Arrived: func(int) { told++ }, Done: func(err error) { ended <- err },
+		})
+	}
+	c.Read(reqs)
+	for i, n := range []int{size, 3} {
+		if err := <-ended; err != nil || !bytes.Equal(reqs[i].Dst, want[:n]) {
+			t.Fatalf("read %d: %v", i, err)
+		}
+	}
+	if err := <-ended; err == nil {
+		t.Error("a payload without its end is no error")
+	}
+	if <-c.Closed(); told < 3 {
+		t.Errorf("told %d times that bytes have arrived", told)
+	}
+	if err := <-server; err != nil {
+		t.Error(err)
+	}
+}
+
+// pausing answers one connection's hello, and its next request with parts that the reader finds one by one. Then it hangs up.
+func pausing(l net.Listener, hello []byte, parts [][]byte) error {
+	sock, err := l.Accept()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = errors.Join(sock.Close(), l.Close()) }()
+	buf := make([]byte, 4096)
+	if _, err := sock.Read(buf); err != nil {
+		return err
+	}
+	if _, err := sock.Write(hello); err != nil {
+		return err
+	}
+	if _, err := sock.Read(buf); err != nil {
+		return err
+	}
+	for _, part := range parts {
+		if _, err := sock.Write(part); err != nil {
+			return err
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return nil
+}

@@ -69,26 +69,33 @@ func (c caller) locate(ids []shuffle.BlockID, eagerBytes, eagerBlock int) *locat
 }
 
 func (c caller) read(dst []byte, release []uint64, ranges ...shuffle.Range) *read {
-	r := &read{dst: dst, ended: make(chan struct{})}
-	once := c.once(r.ended)
+	return c.reads(shuffle.ReadRequest{Ranges: ranges, Release: release, Dst: dst})[0]
+}
+
+// reads begins several at a time.
+func (c caller) reads(reqs ...shuffle.ReadRequest) (all []*read) {
 	var inside sync.Mutex
 	inside.Lock()
 	defer inside.Unlock()
-	c.conn.Read([]shuffle.ReadRequest{{
-		Ranges: ranges, Release: release, Dst: r.dst,
-		Arrived: func(n int) {
-			if n <= r.arrived || n > len(dst) {
-				c.t.Errorf("%d bytes of %d have arrived, before it were %d", n, len(dst), r.arrived)
+	for i := range reqs {
+		r := &read{dst: reqs[i].Dst, ended: make(chan struct{})}
+		once := c.once(r.ended)
+		reqs[i].Arrived = func(n int) {
+			if n <= r.arrived || n > len(r.dst) {
+				c.t.Errorf("%d bytes of %d have arrived, before it were %d", n, len(r.dst), r.arrived)
 			}
-			r.seen, r.arrived = shuffle.UpdateChecksum(r.seen, dst[r.arrived:n]), n
-		},
-		Done: func(err error) {
+			r.seen, r.arrived = shuffle.UpdateChecksum(r.seen, r.dst[r.arrived:n]), n
+		}
+		reqs[i].Done = func(err error) {
 			inside.Lock()
 			defer inside.Unlock()
 			once(func() { r.err = err })
-		},
-	}})
-	return r
+		}
+		all = append(all, r)
+	}
+	c.conn.Read(reqs)
+	clear(reqs) // the connection keeps nothing of it
+	return all
 }
 
 func wait(t testing.TB, ended <-chan struct{}, what string) {

@@ -30,6 +30,7 @@ func Run(t *testing.T, f Factory) {
 		{"NoEagerMemory", testNoEager},
 		{"EmptyBlocks", testEmpty},
 		{"RangesInOrder", testRanges},
+		{"ReadsInBatches", testBatch},
 		{"ErrorsPerBlock", testBlockErrors},
 		{"SourceFails", testSourceFails},
 		{"NamedBlocks", testNamed},
@@ -138,6 +139,31 @@ func testRanges(t *testing.T, src *Source, c caller) {
 		t.Error("memory beside dst was written to")
 	}
 	c.read(nil, nil).bytes(t)
+}
+
+// Reads that are asked for together end each for itself; one may give up what those before it read.
+func testBatch(t *testing.T, src *Source, c caller) {
+	ids, data := src.Add(300000, 1000)
+	got := c.locate(ids, 0, 0).located(t)
+	whole := shuffle.Range{Handle: got[0].Handle, Length: 300000}
+	all := c.reads(
+		shuffle.ReadRequest{Ranges: []shuffle.Range{whole}, Dst: make([]byte, 300000)},
+		shuffle.ReadRequest{Ranges: []shuffle.Range{whole}, Dst: make([]byte, 10)}, // shorter than its ranges
+		shuffle.ReadRequest{Ranges: []shuffle.Range{{Handle: 1 << 40, Length: 10}}, Dst: make([]byte, 10)},
+		shuffle.ReadRequest{Ranges: []shuffle.Range{whole}, Release: []uint64{got[0].Handle}, Dst: make([]byte, 300000)},
+		shuffle.ReadRequest{Ranges: []shuffle.Range{{Handle: got[1].Handle, Length: 1000}}, Dst: make([]byte, 1000)},
+	)
+	for i, want := range map[int][]byte{0: data[0], 3: data[0], 4: data[1]} {
+		if !bytes.Equal(all[i].bytes(t), want) {
+			t.Errorf("read %d: other bytes", i)
+		}
+	}
+	for _, i := range []int{1, 2} {
+		wait(t, all[i].ended, "Read")
+		blockError(t, all[i].err)
+	}
+	ids, data = src.Add(10)
+	same(t, c.fetch(ids, 0, 0), data)
 }
 
 func testBlockErrors(t *testing.T, src *Source, c caller) {
