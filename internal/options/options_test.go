@@ -23,7 +23,7 @@ func TestDefaultsAreValid(t *testing.T) {
 	if err := o.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	if o.MemoryMax != 1<<30 || o.FetchPiece != 2<<20 || o.MemoryWait != time.Second || !o.Checksum {
+	if o.MemoryMax != 1<<30 || o.FetchPiece != 4<<20 || o.MemoryWait != time.Second || !o.Checksum {
 		t.Errorf("defaults: %+v", o)
 	}
 }

@@ -50,11 +50,11 @@ func (o *Options) table() []Option {
 			&sizeValue{&o.FetchEagerMax},
 		},
 		{
-			"weft.fetch.piece", "size", "2m", "Larger blocks are read in pieces of this size, smaller ones are read together up to it.",
+			"weft.fetch.piece", "size", "4m", "Larger blocks are read in pieces of this size, smaller ones are read together up to it.",
 			&sizeValue{&o.FetchPiece},
 		},
 		{
-			"weft.fetch.window", "count", "16", "Reads that one request may have in flight.",
+			"weft.fetch.window", "count", "8", "Reads that one request may have in flight.",
 			&countValue{&o.FetchWindow},
 		},
 		{

@@ -147,7 +147,7 @@ func benchFetch(b *testing.B, s shape, checksum bool) {
 	peers := shuffle.NewPeers(shuffle.PeersOptions{DaemonID: readerID, Transports: []shuffle.Transport{tcp.New(options(readerID))}}, m, log)
 	defer peers.Close()
 	fetcher := shuffle.NewFetcher(peers, shuffle.FetchOptions{
-		EagerBlock: 32 << 10, EagerMax: 256 << 10, Piece: 2 << 20, Window: 16, Checksum: checksum,
+		EagerBlock: 32 << 10, EagerMax: 256 << 10, Piece: 4 << 20, Window: 8, Checksum: checksum,
 	}, m, log)
 	arena := mempool.NewArena(mempool.ArenaOptions{
 		Backing: shared{b}, Budget: mempool.NewBudget(64 << 20), Purpose: "bench", RegionSize: 16 << 20, Max: 64 << 20,

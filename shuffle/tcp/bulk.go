@@ -22,10 +22,11 @@ type bulk struct {
 }
 
 const (
-	// part is what one read(2) takes at most, so that who is told of it finds it in the processor's cache.
-	part = 512 << 10
+	// part is what one read(2) takes at most. Who is told of it finds it in the processor's cache; and the socket is not locked for long, so
+	// that acknowledgements leave in time and the sender does not stall.
+	part = 256 << 10
 	// much is what has to be there, if there is as much to come, before the goroutine is woken.
-	much = 1 << 20
+	much = 4 << 20
 )
 
 func newBulk(sock *net.TCPConn) (*bulk, error) {
