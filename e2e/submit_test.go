@@ -163,7 +163,7 @@ func (r *Run) Release(t testing.TB, marker string) {
 // ExecutorLogs returns the logs of the application's executors by "host/executor".
 func (r *Run) ExecutorLogs(t testing.TB) map[string]string {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(r.cluster.dir, "h*/work", r.App, "*/stderr.log"))
+	files, err := filepath.Glob(filepath.Join(r.cluster.dir, "h*/executors", r.App, "*/stderr.log"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no logs of the executors of %s: %v", r.App, err)
 	}

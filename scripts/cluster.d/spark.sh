@@ -70,9 +70,9 @@ spark_up() {
 start_worker() {
 	local h=$1
 	shift
-	mkdir -p "$dir/$h/work"
+	mkdir -p "$dir/$h/executors"
 	java_daemon "$h" worker "$@" -- org.apache.spark.deploy.worker.Worker -h "$h" -c "$cores" -m "$memory" \
-		-d "$dir/$h/work" "$master"
+		-d "$dir/$h/executors" "$master"
 }
 
 # java_daemon HOST NAME [KEY=VALUE...] -- CLASS ARGUMENT... starts Java in the background.
