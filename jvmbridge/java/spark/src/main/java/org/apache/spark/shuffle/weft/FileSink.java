@@ -138,11 +138,11 @@ final class FileSink implements FetchSink {
         if (channel != null) {
           channel.close();
         }
-        if (file != null) {
-          file.delete();
-        }
       } catch (IOException | RuntimeException e) {
-        LOG.debug("weft: dropping {}", file, e);
+        LOG.debug("weft: closing {}", file, e);
+      }
+      if (file != null) {
+        file.delete();
       }
     }
   }
