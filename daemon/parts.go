@@ -24,7 +24,7 @@ func (d *daemon) startParts(dir *socketDir, peers *net.TCPListener) error {
 	}, d.metrics, d.log)
 	service := shuffle.NewService(d.registry)
 
-	wire := tcp.Options{DaemonID: d.info.DaemonID, PeerTimeout: d.opts.PeerTimeout, Log: d.log}
+	wire := tcp.Options{DaemonID: d.info.DaemonID, PeerTimeout: d.opts.PeerTimeout, Streams: d.opts.TCPStreams, Log: d.log}
 	server := tcp.NewServer(peers, wire, service, d.metrics)
 	d.serve("connections of peers", server.Serve, server.Close)
 

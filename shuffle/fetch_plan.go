@@ -12,6 +12,7 @@ type unit struct {
 	length int64          // of all blocks
 	lease  *mempool.Lease // of all bytes; nil before the first read, and where each piece has its own. The unit owns one share
 	issued int64          // bytes asked for
+	given  bool           // its handles were given up, or will be by its only read
 	over   bool           // its blocks have ended
 
 	// Of a unit of one block:

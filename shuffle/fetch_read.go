@@ -135,8 +135,8 @@ func (x *fetch) prepare(u *unit, n int64, lease *mempool.Lease) {
 		r.dst = r.dst[r.off : r.off+n]
 	}
 	req := ReadRequest{Dst: r.dst, Ranges: make([]Range, 0, len(u.blocks))}
-	if u.issued == u.length {
-		req.Release = x.handles(u)
+	if n == u.length {
+		req.Release, u.given = x.handles(u), true
 	}
 	if len(u.blocks) == 1 {
 		req.Ranges = append(req.Ranges, Range{x.located[u.blocks[0]].Handle, r.off, n})
@@ -157,6 +157,18 @@ func (x *fetch) prepare(u *unit, n int64, lease *mempool.Lease) {
 	}
 	x.flying++
 	x.batch = append(x.batch, req)
+}
+
+// releaseUnits tells the owner that the units' blocks are not read any more, unless a read told it.
+func (x *fetch) releaseUnits(units ...*unit) {
+	var handles []uint64
+	for _, u := range units {
+		if !u.given {
+			u.given = true
+			handles = append(handles, x.handles(u)...)
+		}
+	}
+	x.link.Release(handles)
 }
 
 func (x *fetch) handles(u *unit) []uint64 {
@@ -213,6 +225,9 @@ func (x *fetch) advance(u *unit) {
 		}
 		u.next += r.n
 		last := u.next == u.length
+		if last {
+			x.releaseUnits(u)
+		}
 		switch {
 		case last && x.checks(l) && u.sum != l.CRC:
 			r.lease.Release()
@@ -252,14 +267,12 @@ func (x *fetch) failUnit(u *unit, err *BlockError) {
 	x.fail(u.blocks, err)
 }
 
-// abandon gives up a unit that is not read to its end: its handles, unless a read on its way does so, and its memory.
+// abandon gives up a unit that is not read to its end: its handles, and its memory. Reads of it that are in flight may fail then.
 func (x *fetch) abandon(u *unit) {
 	if u.over {
 		return
 	}
-	if u.issued < u.length {
-		x.link.Release(x.handles(u))
-	}
+	x.releaseUnits(u)
 	x.endUnit(u)
 }
 

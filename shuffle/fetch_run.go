@@ -3,6 +3,7 @@ package shuffle
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -186,27 +187,19 @@ func (x *fetch) discardLocate(eager *mempool.Lease, located []Located) {
 			handles = append(handles, h)
 		}
 	}
-	if len(handles) > 0 {
-		x.link.Release(handles)
-	}
+	x.link.Release(handles)
 }
 
 // leave gives up what was not read and leaves the operations in flight to themselves.
 func (x *fetch) leave() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	var handles []uint64
-	for _, u := range x.units {
-		if u.over {
-			continue
-		}
-		if u.issued < u.length {
-			handles = append(handles, x.handles(u)...)
-		}
-		x.endUnit(u)
+	rest := slices.DeleteFunc(x.units, func(u *unit) bool { return u.over })
+	if len(rest) > 0 {
+		x.releaseUnits(rest...)
 	}
-	if len(handles) > 0 {
-		x.link.Release(handles)
+	for _, u := range rest {
+		x.endUnit(u)
 	}
 	if x.link != nil {
 		x.metrics.FetchSeconds(x.link.transport).Observe(time.Since(x.start).Seconds())

@@ -38,10 +38,11 @@ type Conn interface {
 	// index; the others get a handle for Read. An error ends the whole request; errors of one block are in its Located.
 	Locate(req *LocateRequest, eager []byte, done func([]Located, error))
 
-	// Read begins reads, in order. It keeps nothing of reqs but their memory and functions.
+	// Read begins reads, which end in any order. It keeps nothing of reqs but their memory and functions.
 	Read(reqs []ReadRequest)
 
-	// Release gives handles up without reading them (any more). Best effort: the owner drops all of them when the connection ends.
+	// Release gives handles up; none is nothing. A read of them that is in flight may fail with a *BlockError then. Best effort: the owner
+	// drops all of them when the connection ends.
 	Release(handles []uint64)
 
 	// Close ends the connection. It returns when every done function was called and no memory will be written any more.
@@ -79,7 +80,7 @@ type Range struct {
 // ReadRequest asks for ranges of located blocks, one behind the other.
 type ReadRequest struct {
 	Ranges  []Range
-	Release []uint64 // handles to give up once the ranges were served; Reads of them that were asked for before are served all the same
+	Release []uint64 // handles to give up once the ranges were served; no other read of them may be in flight
 	Dst     []byte   // as long as the ranges are together
 
 	// Arrived, unless nil, may be told before Done, by the same goroutine, that Dst[:n] is there: as a rule in the processor's cache still. n

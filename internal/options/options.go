@@ -32,6 +32,8 @@ type Options struct {
 	FetchPiece      int64
 	FetchWindow     int
 
+	TCPStreams int
+
 	Checksum bool
 	FilesMax int
 

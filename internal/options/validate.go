@@ -45,6 +45,8 @@ func (o *Options) Validate() error {
 	atMost("weft.fetch.eager.max", o.FetchEagerMax, "weft.memory.region", o.MemoryRegion)
 	atMost("weft.fetch.eager.block", o.FetchEagerBlock, "weft.fetch.eager.max", o.FetchEagerMax)
 
+	fail(o.TCPStreams < 1 || o.TCPStreams > 16, "weft.tcp.streams is %d, not 1 to 16", o.TCPStreams)
+
 	fail(o.PeerConnectTimeout == 0, "weft.peer.connect.timeout is 0: no peer could be connected to")
 	fail(o.PeerTimeout == 0, "weft.peer.timeout is 0: every peer would count as lost")
 

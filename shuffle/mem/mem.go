@@ -54,23 +54,20 @@ type conn struct {
 	expiry *time.Timer
 }
 
-// begin runs op on a goroutine of its own, or fail where the connection has ended. prepare, if there is one, runs before begin returns.
-func (c *conn) begin(prepare, op, fail func()) {
+// begin runs op on a goroutine of its own, or fail where the connection has ended.
+func (c *conn) begin(op, fail func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ended {
 		go fail()
 		return
 	}
-	if prepare != nil {
-		prepare()
-	}
 	c.ops.Go(op)
 }
 
 // Locate implements shuffle.Conn.
 func (c *conn) Locate(req *shuffle.LocateRequest, eager []byte, done func([]shuffle.Located, error)) {
-	c.begin(nil, func() {
+	c.begin(func() {
 		if !req.Ordered() {
 			done(nil, shuffle.ErrOrder)
 			return
@@ -100,9 +97,8 @@ func (c *conn) Read(reqs []shuffle.ReadRequest) {
 }
 
 func (c *conn) read(ranges []shuffle.Range, release []uint64, dst []byte, done func(error)) {
-	var pieces []piece
-	var err error
-	c.begin(func() { pieces, err = c.take(ranges, dst) }, func() {
+	c.begin(func() {
+		pieces, err := c.take(ranges, dst)
 		for _, p := range pieces {
 			served := int64(0)
 			if err == nil {
@@ -112,12 +108,12 @@ func (c *conn) read(ranges []shuffle.Range, release []uint64, dst []byte, done f
 			}
 			c.table.Done(p.block, served)
 		}
-		c.table.Release(release, err == nil)
+		c.table.Release(release)
 		done(err)
 	}, func() { done(errClosed) })
 }
 
-// take acquires the blocks of ranges: before Read returns, so that no later release comes before it.
+// take acquires the blocks of ranges.
 func (c *conn) take(ranges []shuffle.Range, dst []byte) ([]piece, error) {
 	pieces := make([]piece, 0, len(ranges))
 	for _, r := range ranges {
@@ -138,7 +134,7 @@ func (c *conn) take(ranges []shuffle.Range, dst []byte) ([]piece, error) {
 }
 
 // Release implements shuffle.Conn.
-func (c *conn) Release(handles []uint64) { c.table.Release(handles, false) }
+func (c *conn) Release(handles []uint64) { c.table.Release(handles) }
 
 // Close implements shuffle.Conn.
 func (c *conn) Close() error {

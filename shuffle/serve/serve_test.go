@@ -64,7 +64,7 @@ func TestBlocksLiveAsLongAsTheyAreUsed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	table.Release([]uint64{got[0].Handle, got[0].Handle, 77}, true)
+	table.Release([]uint64{got[0].Handle, got[0].Handle, 77})
 	if src.Open() != 2 {
 		t.Error("a block was closed while it is read")
 	}
@@ -82,6 +82,29 @@ func TestBlocksLiveAsLongAsTheyAreUsed(t *testing.T) {
 	after, _ := locate(t, table, src, ids, 0, 0)
 	if after[0].Err == nil || src.Open() != 0 {
 		t.Errorf("a closed table holds blocks open: %+v", after)
+	}
+}
+
+// A block counts as served when all of its bytes were sent, however many reads that took; one that was given up does not.
+func TestServedBlocksAreCounted(t *testing.T) {
+	src, m := transporttest.NewSource(t), metrics.NewSet()
+	table := serve.NewTable(m, "tcp")
+	defer table.Close()
+	ids, _ := src.Add(100, 100, 100)
+	got, _ := locate(t, table, src, ids, 0, 0)
+	for i, served := range []int64{60, 40, 60} {
+		b, err := table.Acquire(shuffle.Range{Handle: got[i/2].Handle, Length: served})
+		if err != nil {
+			t.Fatal(err)
+		}
+		table.Done(b, served)
+	}
+	table.Release([]uint64{got[0].Handle, got[1].Handle, got[2].Handle})
+	if n := testutil.ToFloat64(m.BlocksTotal("tcp", metrics.Served)); n != 1 {
+		t.Errorf("%v blocks counted, want the one that was sent to its end", n)
+	}
+	if n := testutil.ToFloat64(m.BytesTotal("tcp", metrics.Served)); n != 160 {
+		t.Errorf("%v bytes counted", n)
 	}
 }
 

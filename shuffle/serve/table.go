@@ -11,13 +11,13 @@ import (
 	"weft/shuffle"
 )
 
-// MaxHandles is how many blocks one connection may hold open. A reader has at a time a request's worth of them for every task on its
+// MaxHandles is how many blocks one table may hold open. A reader has at a time a request's worth of them for every task on its
 // node; what is above fails with ReasonPeerRefused.
 const MaxHandles = 1 << 16
 
 var openBlocks = invariants.NewCounter("blocks held open for peers")
 
-// Table is the handles of one connection. Its methods may be called from many goroutines.
+// Table is the handles of one reader's connection, or group of connections. Its methods may be called from many goroutines.
 type Table struct {
 	blocks, bytes prometheus.Counter
 
@@ -30,8 +30,11 @@ type Table struct {
 // Block is a block held open. Whoever has it from Acquire gives it back with Done.
 type Block struct {
 	shuffle.Found
-	users int // reads under way, and one for the handle; guarded by the table's mu
-	used  time.Time
+
+	// Guarded by the table's mu:
+	users  int   // reads under way, and one for the handle
+	served int64 // bytes sent
+	used   time.Time
 }
 
 // NewTable returns an empty table, which counts what it serves in m as moved by transport.
@@ -80,23 +83,21 @@ func (t *Table) Acquire(r shuffle.Range) (*Block, error) {
 func (t *Table) Done(b *Block, served int64) {
 	t.count(0, served)
 	t.mu.Lock()
+	b.served += served
 	b.used = time.Now()
 	last := b.drop()
 	t.mu.Unlock()
 	if last {
-		b.close()
+		t.close(b)
 	}
 }
 
-// Release gives handles up; unknown ones are nothing to it. A block goes when its last read is done. read tells that the blocks were
-// read to their end, for the counters.
-func (t *Table) Release(handles []uint64, read bool) {
+// Release gives handles up; unknown ones are nothing to it. A block goes when its last read is done.
+func (t *Table) Release(handles []uint64) {
 	var gone []*Block
-	known := 0
 	t.mu.Lock()
 	for _, h := range handles {
 		if b := t.open[h]; b != nil {
-			known++
 			delete(t.open, h)
 			if b.drop() {
 				gone = append(gone, b)
@@ -104,11 +105,8 @@ func (t *Table) Release(handles []uint64, read bool) {
 		}
 	}
 	t.mu.Unlock()
-	if read {
-		t.count(known, 0)
-	}
 	for _, b := range gone {
-		b.close()
+		t.close(b)
 	}
 }
 
@@ -122,7 +120,7 @@ func (t *Table) Expire(since time.Time) int {
 		}
 	}
 	t.mu.Unlock()
-	t.Release(old, false)
+	t.Release(old)
 	return len(old)
 }
 
@@ -135,7 +133,7 @@ func (t *Table) Close() {
 		all = append(all, h)
 	}
 	t.mu.Unlock()
-	t.Release(all, false)
+	t.Release(all)
 }
 
 func (t *Table) count(blocks int, bytes int64) {
@@ -154,7 +152,11 @@ func (b *Block) drop() bool {
 	return b.users == 0
 }
 
-func (b *Block) close() {
+// close ends a block that nobody uses any more. It counts as served if all of it was sent.
+func (t *Table) close(b *Block) {
+	if b.served >= b.Length {
+		t.count(1, 0)
+	}
 	openBlocks.Add(-1)
 	closeFound(&b.Found)
 }

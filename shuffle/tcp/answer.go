@@ -91,7 +91,7 @@ func clip(s string) string {
 
 // serveRead answers a Read: with the ranges where all of them can be served, else with the reason why not.
 func (c *server) serveRead(m *readMsg) {
-	f := &frame{table: c.table, release: append([]uint64(nil), m.release...)}
+	f := &frame{table: c.table.Table, release: append([]uint64(nil), m.release...)}
 	d := data{id: m.id}
 	n, err := c.pieces(f, m)
 	if err != nil {
@@ -101,8 +101,6 @@ func (c *server) serveRead(m *readMsg) {
 			c.table.Done(p.block, 0)
 		}
 		f.pieces = nil
-		c.table.Release(f.release, false)
-		f.release = nil
 	}
 	f.head = getBuffer(64 + len(d.err))
 	f.head.b = d.append(newFrame(f.head.b))

@@ -3,7 +3,6 @@ package tcp
 import (
 	"errors"
 	"io"
-	"net"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -29,14 +28,10 @@ const (
 	much = 4 << 20
 )
 
-func newBulk(sock *net.TCPConn) (*bulk, error) {
-	rc, err := sock.SyscallConn()
-	if err != nil {
-		return nil, err
-	}
+func newBulk(rc syscall.RawConn) *bulk {
 	b := &bulk{rc: rc, low: 1}
 	b.step = b.read
-	return b, nil
+	return b
 }
 
 // fill fills mem, and tells arrived how much of it is there.

@@ -3,7 +3,6 @@ package tcp
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -18,16 +17,17 @@ import (
 
 var errClosed = errors.New("tcp: the connection was closed")
 
-// conn is the asking side of a connection. One goroutine reads; it alone writes to memory given to Locate and Read, and it calls done.
+// conn is the asking side of one connection of a bundle. One goroutine reads; it alone writes to memory given to Locate and Read, and it
+// calls done.
 type conn struct {
+	of   *bundle
 	sock *net.TCPConn
 	in   *frames
 	bulk *bulk
 	out  *outbox
-	log  *slog.Logger
 
 	answers atomic.Uint64
-	closed  chan struct{}
+	unread  atomic.Int64  // bytes of Reads not completed
 	stopped chan struct{} // closed when the reading goroutine has left
 
 	mu      sync.Mutex
@@ -60,32 +60,37 @@ func (o *op) fail(err error) {
 	}
 }
 
-func newConn(sock *net.TCPConn, log *slog.Logger) *conn {
-	c := &conn{
-		sock: sock, log: log.With("transport", Name, "peer", sock.RemoteAddr().String()),
-		closed: make(chan struct{}), stopped: make(chan struct{}), ops: make(map[uint64]*op),
+// large is how many bytes it adds to those that a stream has to receive.
+func (o *op) large() int64 {
+	if o.read == nil {
+		return 0
 	}
+	return int64(len(o.mem))
+}
+
+func newConn(sock *net.TCPConn) (*conn, error) {
+	rc, err := sock.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	c := &conn{sock: sock, in: newFrames(sock), bulk: newBulk(rc), stopped: make(chan struct{}), ops: make(map[uint64]*op)}
 	c.none.L = &c.mu
-	c.in = newFrames(sock)
-	return c
+	return c, nil
 }
 
 // ticks is how many parts of the peer's time-out pass until a silent peer is lost.
 const ticks = 4
 
-func (c *conn) start(timeout time.Duration) error {
-	var err error
-	if c.bulk, err = newBulk(c.sock); err != nil {
-		return err
-	}
-	if c.out, err = newOutbox(c.sock, c.end); err != nil {
-		return err
-	}
+// join makes c a part of b. Nothing is received before run.
+func (c *conn) join(b *bundle, timeout time.Duration) {
+	c.of = b
+	c.out = newOutbox(c.bulk.rc, c.end)
 	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil { // another of b has ended already
+		return
+	}
 	c.ticker = time.AfterFunc(timeout/ticks, func() { c.tick(timeout) })
-	c.mu.Unlock()
-	go c.run()
-	return nil
 }
 
 // tick asks a silent peer for a sign of life, and gives it up when none comes.
@@ -122,22 +127,25 @@ func (c *conn) received() uint64 {
 	return n
 }
 
-// end makes the connection of no more use. The reading goroutine then fails what is outstanding.
-func (c *conn) end(err error) {
+// end ends the bundle, and this connection first.
+func (c *conn) end(err error) { c.of.end(c, err) }
+
+// stop makes the connection of no more use, and tells how many operations were outstanding. The reading goroutine then fails them. Only the
+// first call does anything.
+func (c *conn) stop(err error) (outstanding int, first bool) {
 	c.mu.Lock()
 	if c.err != nil {
 		c.mu.Unlock()
-		return
+		return 0, false
 	}
 	c.err = err
-	c.ticker.Stop()
-	close(c.closed)
-	outstanding := len(c.ops)
+	if c.ticker != nil {
+		c.ticker.Stop()
+	}
+	outstanding = len(c.ops)
 	c.mu.Unlock()
 	_ = c.sock.Close() // waits for who reads from it, until the socket has no more for now
-	if !errors.Is(err, errClosed) {
-		c.log.Warn("the connection to a peer ended; blocks outstanding on it go another way", "err", err, "outstanding", outstanding)
-	}
+	return outstanding, true
 }
 
 // begin enters an operation and returns its id, or tells it on a goroutine of its own that the connection has ended.
@@ -147,6 +155,7 @@ func (c *conn) begin(o *op) (id uint64, ok bool) {
 	if c.err == nil {
 		c.last++
 		c.ops[c.last] = o
+		c.unread.Add(o.large())
 		return c.last, true
 	}
 	c.refuse(o, c.err)
@@ -172,11 +181,12 @@ func (c *conn) withdraw(id uint64, err error) {
 	defer c.mu.Unlock()
 	if o := c.ops[id]; o != nil {
 		delete(c.ops, id)
+		c.unread.Add(-o.large())
 		c.refuse(o, err)
 	}
 }
 
-// Locate implements shuffle.Conn.
+// Locate is that of shuffle.Conn.
 func (c *conn) Locate(req *shuffle.LocateRequest, eager []byte, done func([]shuffle.Located, error)) {
 	id, ok := c.begin(&op{mem: eager, blocks: len(req.Blocks), located: done})
 	if !ok {
@@ -196,15 +206,24 @@ func (c *conn) Locate(req *shuffle.LocateRequest, eager []byte, done func([]shuf
 	}
 }
 
-// Read implements shuffle.Conn: the requests leave together.
-func (c *conn) Read(reqs []shuffle.ReadRequest) {
-	ranges := 0
+// Read is that of shuffle.Conn, for the requests that by names stream for. They leave together.
+func (c *conn) Read(reqs []shuffle.ReadRequest, by []int, stream int) {
+	n, ranges := 0, 0
 	for i := range reqs {
-		ranges += len(reqs[i].Ranges)
+		if by[i] == stream {
+			n++
+			ranges += len(reqs[i].Ranges)
+		}
 	}
-	buf := getBuffer(64*len(reqs) + 32*ranges)
+	if n == 0 {
+		return
+	}
+	buf := getBuffer(64*n + 32*ranges)
 	var m readMsg
 	for i := range reqs {
+		if by[i] != stream {
+			continue
+		}
 		r := &reqs[i]
 		id, ok := c.begin(&op{mem: r.Dst, arrived: r.Arrived, read: r.Done})
 		if !ok {
@@ -244,7 +263,7 @@ func (m *readMsg) frame(b []byte, id uint64, r *shuffle.ReadRequest) ([]byte, er
 	return b, nil
 }
 
-// Release implements shuffle.Conn.
+// Release is that of shuffle.Conn.
 func (c *conn) Release(handles []uint64) {
 	if len(handles) > 0 {
 		_ = c.send(&peerpb.Request{Kind: &peerpb.Request_Release{Release: &peerpb.Release{Handle: handles}}}, 64+8*len(handles))
@@ -264,17 +283,12 @@ func (c *conn) send(m proto.Message, size int) error {
 	return nil
 }
 
-// Close implements shuffle.Conn.
-func (c *conn) Close() error {
-	c.end(errClosed)
+// wait returns when every done function was called, after the end.
+func (c *conn) wait() {
 	<-c.stopped
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for c.late > 0 {
 		c.none.Wait()
 	}
-	return nil
 }
-
-// Closed implements shuffle.Conn.
-func (c *conn) Closed() <-chan struct{} { return c.closed }

@@ -1,4 +1,4 @@
-// Package tcp is the transport over TCP: one connection per peer and direction, the protocol of proto/peer.proto on it, block bytes by
+// Package tcp is the transport over TCP: a few connections per peer and direction, the protocol of proto/peer.proto on each, block bytes by
 // sendfile(2) from the page cache into the socket and from the socket straight into the memory that the reader leased.
 //
 // It refuses to map files, to hold a block's bytes anywhere else (only blocks small enough to come with an answer are copied once), to

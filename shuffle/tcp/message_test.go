@@ -130,7 +130,7 @@ func sequence(n int) []byte {
 }
 
 func vectors() map[string][]vector {
-	hello := &peerpb.Hello{Version: 1, Features: big, DaemonId: sequence(16), SoftwareVersion: "0.1.0"}
+	hello := &peerpb.Hello{Version: 1, Features: big, DaemonId: sequence(16), Group: bytes.Repeat([]byte{7}, groupLen), SoftwareVersion: "0.1.0"}
 	request := func(name string, r *peerpb.Request) vector { return vector{name, r} }
 	response := func(name string, r *peerpb.Response) vector { return vector{name, r} }
 	return map[string][]vector{

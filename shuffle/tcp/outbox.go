@@ -41,16 +41,12 @@ const (
 
 var errQueue = fmt.Errorf("the peer leaves more than %d frames unread", maxQueue)
 
-func newOutbox(conn *net.TCPConn, fail func(error)) (*outbox, error) {
-	rc, err := conn.SyscallConn()
-	if err != nil {
-		return nil, fmt.Errorf("socket: %w", err)
-	}
+func newOutbox(rc syscall.RawConn, fail func(error)) *outbox {
 	o := &outbox{rc: rc, fail: fail, wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{})}
 	o.step = o.trySend
 	o.room.L = &o.mu
 	go o.run()
-	return o, nil
+	return o
 }
 
 // send takes the frame over. inline allows the caller's goroutine to do the sending.

@@ -83,10 +83,11 @@ func (c *conn) op(id uint64, locate bool) (*op, error) {
 	return o, nil
 }
 
-func (c *conn) finish(id uint64) {
+func (c *conn) finish(id uint64, o *op) {
 	c.mu.Lock()
 	delete(c.ops, id)
 	c.mu.Unlock()
+	c.unread.Add(-o.large())
 }
 
 func (c *conn) receiveLocated(value []byte, payload int) error {
@@ -108,7 +109,7 @@ func (c *conn) receiveLocated(value []byte, payload int) error {
 	if err := c.in.payload(o.mem[:payload]); err != nil {
 		return err
 	}
-	c.finish(m.id)
+	c.finish(m.id, o)
 	o.located(answer, nil)
 	return nil
 }
@@ -165,7 +166,7 @@ func (c *conn) receiveData(value []byte, payload int) error {
 			return err
 		}
 	}
-	c.finish(m.id)
+	c.finish(m.id, o)
 	o.read(failed)
 	return nil
 }

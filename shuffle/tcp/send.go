@@ -37,16 +37,7 @@ func (f *frame) size() int {
 	return n
 }
 
-// sent gives back what the frame held, after all of it was sent.
-func (f *frame) sent() {
-	if f.table != nil {
-		f.table.Release(f.release, true)
-		f.release = nil
-	}
-	f.free()
-}
-
-// free gives back what the frame holds.
+// free gives back what the frame holds, sent or not.
 func (f *frame) free() {
 	f.head.free()
 	if f.body != nil {
@@ -55,7 +46,10 @@ func (f *frame) free() {
 	for i := range f.pieces {
 		f.table.Done(f.pieces[i].block, f.pieces[i].sent)
 	}
-	f.head, f.body, f.pieces = nil, nil, nil
+	if len(f.release) > 0 {
+		f.table.Release(f.release)
+	}
+	f.head, f.body, f.pieces, f.release = nil, nil, nil, nil
 }
 
 // gather is how many slices one sendmsg(2) takes at most.
@@ -77,7 +71,7 @@ func (o *outbox) trySend(fd uintptr) bool {
 			return o.parked
 		}
 		for i, f := range o.flight {
-			f.sent()
+			f.free()
 			o.flight[i] = nil
 		}
 		o.flight = o.flight[:0]

@@ -9,6 +9,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -26,7 +27,7 @@ type server struct {
 	in    *frames
 	out   *outbox
 	log   *slog.Logger
-	table *serve.Table
+	table *group
 
 	ctx      context.Context // ends with the connection
 	cancel   context.CancelCauseFunc
@@ -39,7 +40,7 @@ type server struct {
 
 func newServer(s *Server, sock *net.TCPConn) *server {
 	c := &server{
-		Server: s, sock: sock, in: newFrames(sock), table: serve.NewTable(s.metrics, Name),
+		Server: s, sock: sock, in: newFrames(sock),
 		log: s.opts.Log.With("transport", Name, "peer", sock.RemoteAddr().String()),
 	}
 	c.ctx, c.cancel = context.WithCancelCause(s.ctx)
@@ -50,7 +51,10 @@ func newServer(s *Server, sock *net.TCPConn) *server {
 func (c *server) run() {
 	err := c.greet()
 	if err == nil {
-		c.out, err = newOutbox(c.sock, c.end)
+		var rc syscall.RawConn
+		if rc, err = c.sock.SyscallConn(); err == nil {
+			c.out = newOutbox(rc, c.end)
+		}
 	}
 	if err == nil {
 		expiry := time.NewTicker(handleIdle / 2)
@@ -67,7 +71,9 @@ func (c *server) run() {
 		c.out.close()
 	}
 	c.end(err)
-	c.table.Close()
+	if c.table != nil {
+		c.groups.leave(c.table)
+	}
 }
 
 // end ends the connection. The first error is the cause.
@@ -115,6 +121,9 @@ func (c *server) greet() error {
 		_ = writeMessage(c.sock, &peerpb.Response{Kind: &peerpb.Response_Refused{Refused: &peerpb.Refused{Detail: detail}}})
 		return errors.New(detail)
 	}
+	if c.table, err = c.groups.join(req.GetHello().GetGroup()); err != nil {
+		return err
+	}
 	if err := writeMessage(c.sock, &peerpb.Response{Kind: &peerpb.Response_Hello{Hello: c.opts.hello()}}); err != nil {
 		return err
 	}
@@ -149,7 +158,7 @@ func (c *server) receive() error {
 		case req.GetLocate() != nil:
 			err = c.serveLocate(req.GetLocate())
 		case req.GetRelease() != nil:
-			c.table.Release(req.GetRelease().GetHandle(), false)
+			c.table.Release(req.GetRelease().GetHandle())
 		case req.GetPing() != nil:
 			err = c.sendMessage(&peerpb.Response{Kind: &peerpb.Response_Pong{Pong: req.GetPing()}})
 		default:

@@ -14,7 +14,7 @@ import (
 
 // Limits of a server.
 const (
-	maxConns   = 4096             // connections at a time; a cluster has one for each of its other nodes
+	maxConns   = 1 << 14          // connections at a time; a cluster has a group for each of its other nodes
 	maxLocates = 256              // requests being resolved at a time for one connection
 	maxEager   = 1 << 20          // bytes of eager blocks in one answer
 	handleIdle = 5 * time.Minute  // a block that nobody reads is held open for so long
@@ -33,12 +33,13 @@ type Server struct {
 
 	mu     sync.Mutex
 	conns  map[*server]struct{}
+	groups *groups
 	closed bool
 }
 
 // NewServer returns a server on a listener, which it owns from now on. Serve has to be called for anything to be answered.
 func NewServer(l *net.TCPListener, opts Options, src shuffle.Source, m *metrics.Set) *Server {
-	s := &Server{opts: opts.withDefaults(), listener: l, src: src, metrics: m, conns: make(map[*server]struct{})}
+	s := &Server{opts: opts.withDefaults(), listener: l, src: src, metrics: m, conns: make(map[*server]struct{}), groups: newGroups(m)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }

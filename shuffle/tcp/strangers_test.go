@@ -77,6 +77,7 @@ func TestServerRefusesStrangers(t *testing.T) {
 		"random":                   random,
 		"http":                     []byte("GET / HTTP/1.1\r\nHost: weft\r\n\r\n"),
 		"another version":          requestHello(t, 2),
+		"a short group name":       frame(t, &peerpb.Request{Kind: &peerpb.Request_Hello{Hello: &peerpb.Hello{Version: 1, Group: []byte("short")}}}, 0),
 		"no hello":                 locate(func(*peerpb.Locate) {}),
 		"random after hello":       append(bytes.Clone(good), random...),
 		"oversized":                append(bytes.Clone(good), 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0),
@@ -316,7 +317,9 @@ func TestPausesInPayload(t *testing.T) {
 	server := make(chan error, 1)
 	go func() { server <- pausing(l, responseHello(t, 1, ownerID), parts) }()
 	peer := shuffle.PeerAddr{Hosts: []string{"127.0.0.1"}, Port: uint16(l.Addr().(*net.TCPAddr).Port), DaemonID: ownerID}
-	c, err := tcp.New(options(readerID)).Dial(t.Context(), peer)
+	opts := options(readerID)
+	opts.Streams = 1
+	c, err := tcp.New(opts).Dial(t.Context(), peer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -347,19 +350,24 @@ func TestPausesInPayload(t *testing.T) {
 	}
 }
 
-// pausing answers one connection's hello, and its next request with parts that the reader finds one by one. Then it hangs up.
+// pausing answers the hello of two connections, and the next request of the second with parts that the reader finds one by one. Then it hangs
+// up.
 func pausing(l net.Listener, hello []byte, parts [][]byte) error {
-	sock, err := l.Accept()
-	if err != nil {
-		return err
-	}
-	defer func() { _ = errors.Join(sock.Close(), l.Close()) }()
 	buf := make([]byte, 4096)
-	if _, err := sock.Read(buf); err != nil {
-		return err
-	}
-	if _, err := sock.Write(hello); err != nil {
-		return err
+	var sock net.Conn
+	for range 2 {
+		var err error
+		if sock, err = l.Accept(); err != nil {
+			return err
+		}
+		conn := sock
+		defer func() { _ = conn.Close() }()
+		if _, err := sock.Read(buf); err != nil {
+			return err
+		}
+		if _, err := sock.Write(hello); err != nil {
+			return err
+		}
 	}
 	if _, err := sock.Read(buf); err != nil {
 		return err
@@ -370,5 +378,5 @@ func pausing(l net.Listener, hello []byte, parts [][]byte) error {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	return nil
+	return l.Close()
 }

@@ -21,7 +21,7 @@ var (
 )
 
 func options(id [16]byte) tcp.Options {
-	return tcp.Options{DaemonID: id, PeerTimeout: 20 * time.Second, Log: slog.New(slog.DiscardHandler)}
+	return tcp.Options{DaemonID: id, PeerTimeout: 20 * time.Second, Streams: 3, Log: slog.New(slog.DiscardHandler)}
 }
 
 // listen starts a server on a loopback address, and returns where it is.

@@ -3,11 +3,13 @@ package tcp
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"strconv"
+	"sync"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -20,13 +22,16 @@ import (
 // Name is the transport's name.
 const Name = "tcp"
 
-// protocol is the version of proto/peer.proto.
-const protocol = 1
+const (
+	protocol = 1  // version of proto/peer.proto
+	groupLen = 16 // of Hello's group
+)
 
 // Options are what both sides of a connection need.
 type Options struct {
 	DaemonID    [16]byte      // of this daemon
 	PeerTimeout time.Duration // a peer that is silent for so long is lost; 0: ten seconds
+	Streams     int           // connections for Reads that a dialler opens, beside the one for requests; at least one
 	Log         *slog.Logger
 }
 
@@ -44,6 +49,7 @@ func (o Options) withDefaults() Options {
 	if o.PeerTimeout <= 0 {
 		o.PeerTimeout = 10 * time.Second
 	}
+	o.Streams = max(o.Streams, 1)
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
@@ -70,27 +76,55 @@ func (t *Transport) Dial(ctx context.Context, peer shuffle.PeerAddr) (shuffle.Co
 	return nil, errors.Join(errs...)
 }
 
-func (t *Transport) dialHost(ctx context.Context, host string, peer shuffle.PeerAddr, tries int) (*conn, error) {
+// dialHost opens a bundle: one connection and, if the right daemon answers, the others.
+func (t *Transport) dialHost(ctx context.Context, host string, peer shuffle.PeerAddr, tries int) (*bundle, error) {
 	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/time.Duration(tries))
 		defer cancel()
 	}
+	addr := net.JoinHostPort(host, strconv.Itoa(int(peer.Port)))
+	hello := t.opts.hello()
+	hello.Group = make([]byte, groupLen)
+	_, _ = rand.Read(hello.Group) // never fails
+	b := &bundle{conns: make([]*conn, 1+t.opts.Streams), closed: make(chan struct{})}
+	b.log = t.opts.Log.With("transport", Name, "peer", addr)
+	errs := make([]error, len(b.conns))
+	open := func(i int) { b.conns[i], errs[i] = t.dialOne(ctx, addr, peer.DaemonID, hello) }
+	if open(0); errs[0] != nil {
+		return nil, errs[0]
+	}
+	var others sync.WaitGroup
+	for i := 1; i < len(b.conns); i++ {
+		others.Go(func() { open(i) })
+	}
+	others.Wait()
+	if err := errors.Join(errs...); err != nil {
+		for _, c := range b.conns {
+			if c != nil {
+				_ = c.sock.Close()
+			}
+		}
+		return nil, err
+	}
+	b.start(t.opts.PeerTimeout)
+	return b, nil
+}
+
+// dialOne opens one connection of a bundle.
+func (t *Transport) dialOne(ctx context.Context, addr string, want [16]byte, hello *peerpb.Hello) (*conn, error) {
 	var dialer net.Dialer
-	nc, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(int(peer.Port))))
+	nc, err := dialer.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
 	}
 	sock := nc.(*net.TCPConn) //nolint:forcetypeassert // the network is tcp
 	stop := context.AfterFunc(ctx, func() { _ = sock.SetDeadline(time.Unix(1, 0)) })
-	c, err := t.greet(sock, peer.DaemonID)
-	if err == nil && !stop() {
+	c, err := t.greet(sock, want, hello)
+	if !stop() && err == nil {
 		err = context.Cause(ctx)
-		_ = c.Close()
-		return nil, err
 	}
 	if err != nil {
-		stop()
 		_ = sock.Close()
 		return nil, err
 	}
@@ -98,14 +132,17 @@ func (t *Transport) dialHost(ctx context.Context, host string, peer shuffle.Peer
 }
 
 // greet exchanges Hello.
-func (t *Transport) greet(sock *net.TCPConn, want [16]byte) (*conn, error) {
+func (t *Transport) greet(sock *net.TCPConn, want [16]byte, hello *peerpb.Hello) (*conn, error) {
 	if err := tune(sock, t.opts.PeerTimeout); err != nil {
 		return nil, err
 	}
-	if err := writeMessage(sock, &peerpb.Request{Kind: &peerpb.Request_Hello{Hello: t.opts.hello()}}); err != nil {
+	if err := writeMessage(sock, &peerpb.Request{Kind: &peerpb.Request_Hello{Hello: hello}}); err != nil {
 		return nil, fmt.Errorf("send hello: %w", err)
 	}
-	c := newConn(sock, t.opts.Log)
+	c, err := newConn(sock)
+	if err != nil {
+		return nil, err
+	}
 	msg, payload, err := c.in.next()
 	if err != nil {
 		return nil, fmt.Errorf("read hello: %w", err)
@@ -123,9 +160,6 @@ func (t *Transport) greet(sock *net.TCPConn, want [16]byte) (*conn, error) {
 		return nil, shuffle.Errorf(shuffle.ReasonPeerRefused, "the peer speaks version %d of the protocol, this daemon %d", h.GetVersion(), protocol)
 	case !bytes.Equal(h.GetDaemonId(), want[:]):
 		return nil, fmt.Errorf("another daemon answers there, %x; it was started anew, or the address is not only the peer's", h.GetDaemonId())
-	}
-	if err := c.start(t.opts.PeerTimeout); err != nil {
-		return nil, err
 	}
 	return c, nil
 }

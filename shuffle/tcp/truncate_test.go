@@ -18,22 +18,28 @@ import (
 	"weft/shuffle/transporttest"
 )
 
-// answer reads one frame's message.
+// answer reads an answer, without the payload.
 func answer(t *testing.T, sock net.Conn) (*peerpb.Response, int) {
 	t.Helper()
+	resp := new(peerpb.Response)
+	payload, err := readFrame(sock, resp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, payload
+}
+
+// readFrame reads the header and the message of a frame.
+func readFrame(sock net.Conn, m proto.Message) (payload int, err error) {
 	header := make([]byte, 8)
 	if _, err := io.ReadFull(sock, header); err != nil {
-		t.Fatal(err)
+		return 0, err
 	}
 	msg := make([]byte, binary.BigEndian.Uint32(header))
 	if _, err := io.ReadFull(sock, msg); err != nil {
-		t.Fatal(err)
+		return 0, err
 	}
-	resp := new(peerpb.Response)
-	if err := proto.Unmarshal(msg, resp); err != nil {
-		t.Fatal(err)
-	}
-	return resp, int(binary.BigEndian.Uint32(header[4:]))
+	return int(binary.BigEndian.Uint32(header[4:])), proto.Unmarshal(msg, m)
 }
 
 // A file that is cut after its length was promised ends the connection: nothing takes the place of the missing bytes.

@@ -51,9 +51,6 @@ type faultyConn struct {
 	closed  chan struct{}  // by Close
 	delayed sync.WaitGroup // operations that a rule holds; grows only while not ended
 	killed  sync.Once
-
-	late     int      // reads that are delayed
-	releases []uint64 // what is to be given up when they are done
 }
 
 func (c *faultyConn) Locate(req *shuffle.LocateRequest, eager []byte, done func([]shuffle.Located, error)) {
@@ -72,17 +69,8 @@ func (c *faultyConn) Read(reqs []shuffle.ReadRequest) {
 
 func (c *faultyConn) read(req shuffle.ReadRequest) {
 	r := c.script.next("read")
-	req.Release = append([]uint64(nil), req.Release...)
-	late := r != nil && r.action == "delay"
-	c.mu.Lock()
-	if late {
-		c.late++
-	}
-	if c.late > 0 {
-		c.releases, req.Release = append(c.releases, req.Release...), nil
-	}
-	c.mu.Unlock()
 	if r != nil {
+		req.Release = append([]uint64(nil), req.Release...)
 		req.Ranges = append([]shuffle.Range(nil), req.Ranges...)
 		req.Arrived = nil // the rule's doing is to be seen
 	}
@@ -92,23 +80,7 @@ func (c *faultyConn) read(req shuffle.ReadRequest) {
 			req.Done = done
 			c.Conn.Read([]shuffle.ReadRequest{req})
 		},
-		func(_ []shuffle.Located, err error) {
-			if late {
-				c.caughtUp()
-			}
-			end(err)
-		})
-}
-
-// caughtUp gives up, when no read is delayed any more, the handles that later reads would have given up before those.
-func (c *faultyConn) caughtUp() {
-	c.mu.Lock()
-	var release []uint64
-	if c.late--; c.late == 0 {
-		release, c.releases = c.releases, nil
-	}
-	c.mu.Unlock()
-	c.Conn.Release(release)
+		func(_ []shuffle.Located, err error) { end(err) })
 }
 
 // locatedResult carries an answer through the error that apply's start reports.

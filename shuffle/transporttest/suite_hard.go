@@ -33,6 +33,29 @@ func testTruncated(t *testing.T, src *Source, c caller) {
 	}
 }
 
+// A read of a handle that is given up meanwhile is served, or not; the connection remains of use, and nothing stays open.
+func testReleaseReading(t *testing.T, src *Source, c caller) {
+	const size = 1 << 20
+	ids, data := src.Add(size, 100)
+	for range 20 {
+		got := c.locate(ids[:1], 0, 0).located(t)
+		reads := make([]*read, 6)
+		for i := range reads {
+			reads[i] = c.read(make([]byte, size), nil, shuffle.Range{Handle: got[0].Handle, Length: size})
+		}
+		c.conn.Release([]uint64{got[0].Handle})
+		for _, r := range reads {
+			if wait(t, r.ended, "Read"); r.err != nil {
+				blockError(t, r.err)
+			} else if !bytes.Equal(r.dst, data[0]) {
+				t.Fatal("other bytes")
+			}
+		}
+		held(t, src, 0)
+	}
+	same(t, c.fetch(ids, 100, 100), data)
+}
+
 // Whatever comes of it, it is not wrong data.
 func testTruncatedMeanwhile(t *testing.T, src *Source, c caller) {
 	const size = 8 << 20
