@@ -65,7 +65,7 @@ func (b *bulk) read(fd uintptr) bool {
 			b.arrived(b.n)
 		}
 	}
-	b.err = b.wakeAt(fd, 1)
+	b.err = errors.Join(b.wakeAt(fd, 1), acknowledge(fd))
 	return true
 }
 
@@ -77,4 +77,10 @@ func (b *bulk) wakeAt(fd uintptr, n int) error {
 	}
 	b.low = n
 	return unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVLOWAT, n)
+}
+
+// acknowledge lets acknowledgements leave at once. As the reader answers each payload with the next request, the kernel would delay them by
+// 40 ms, to send them along; where the sender waits for one, and nothing else is asked for, that is a stall (tcp(7), TCP_QUICKACK).
+func acknowledge(fd uintptr) error {
+	return unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1)
 }
