@@ -54,7 +54,11 @@ func (b *bundle) Locate(req *shuffle.LocateRequest, eager []byte, done func([]sh
 	b.conns[0].Locate(req, eager, done)
 }
 
-// Read implements shuffle.Conn: each read goes to the stream that has the fewest bytes to come.
+// enough is how many bytes a stream has to receive before the next one is used. What is less keeps no second processor busy, and a stream
+// that is in use knows the rate of the path.
+const enough = 8 << 20
+
+// Read implements shuffle.Conn: each read goes to the first stream that has not enough to receive, else to the one that has least.
 func (b *bundle) Read(reqs []shuffle.ReadRequest) {
 	streams := b.streams()
 	load := make([]int64, len(streams))
@@ -65,7 +69,7 @@ func (b *bundle) Read(reqs []shuffle.ReadRequest) {
 	for i := range reqs {
 		least := 0
 		for j := range load {
-			if load[j] < load[least] {
+			if load[least] >= enough && load[j] < load[least] {
 				least = j
 			}
 		}

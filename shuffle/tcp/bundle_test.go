@@ -19,8 +19,8 @@ import (
 )
 
 // record greets as many connections and tells, when each has ended, what was asked over it: first over the one that was opened first. It
-// answers nothing. Of the connections, number hangUp ends after one request.
-func record(t *testing.T, conns, hangUp int) (shuffle.PeerAddr, func() [][]*peerpb.Request) {
+// answers nothing. Connection number hangUp ends after one request, when it is told to.
+func record(t *testing.T, conns, hangUp int, now <-chan struct{}) (shuffle.PeerAddr, func() [][]*peerpb.Request) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -52,6 +52,9 @@ func record(t *testing.T, conns, hangUp int) (shuffle.PeerAddr, func() [][]*peer
 						all = append(all, req)
 					}
 				}
+				if i == hangUp {
+					<-now
+				}
 				asked[i] <- all
 			}()
 		}
@@ -77,12 +80,14 @@ func readsOf(lengths ...int) ([]shuffle.ReadRequest, chan error) {
 	return reqs, ended
 }
 
-// Requests go over the first connection; each read goes over that of the others which has the least to receive.
+// Requests go over the first connection; each read goes over the first of the others that has less than 8 MiB to receive, else over that
+// which has least.
 func TestReadsAreSpread(t *testing.T) {
-	peer, asked := record(t, 4, -1)
+	peer, asked := record(t, 4, -1, nil)
 	c := dial(t, peer)
 	c.Locate(&shuffle.LocateRequest{Blocks: []shuffle.BlockID{transporttest.ID(0)}}, nil, func([]shuffle.Located, error) {})
-	reqs, _ := readsOf(100, 40, 30, 30, 60)
+	const m = 1 << 20
+	reqs, _ := readsOf(8*m, 4*m, 5*m, 8*m, m, m, m)
 	c.Read(reqs[:3])
 	c.Read(reqs[3:])
 	c.Release([]uint64{7})
@@ -100,15 +105,16 @@ func TestReadsAreSpread(t *testing.T) {
 		spread = append(spread, string(handles))
 	}
 	slices.Sort(spread)
-	if got := strings.Join(spread, " "); got != "1 25 34" {
-		t.Errorf("handles read over the streams: %q, want 1, 2 and 5, 3 and 4", got)
+	if got := strings.Join(spread, " "); got != "157 23 46" {
+		t.Errorf("handles read over the streams: %q, want those of 10, 9 and 9 MiB", got)
 	}
 }
 
 // When one of the connections ends, the others do, whatever is outstanding fails, and the log says so once.
 func TestStreamsEndTogether(t *testing.T) {
 	for hangUp := range 3 {
-		peer, asked := record(t, 3, hangUp)
+		begun := make(chan struct{})
+		peer, asked := record(t, 3, hangUp, begun)
 		log := &lines{}
 		opts := options(readerID)
 		opts.Streams, opts.Log = 2, slog.New(slog.NewTextHandler(log, nil))
@@ -118,8 +124,9 @@ func TestStreamsEndTogether(t *testing.T) {
 		}
 		ended := make(chan error, 1)
 		c.Locate(&shuffle.LocateRequest{}, nil, func(_ []shuffle.Located, err error) { ended <- err })
-		reqs, read := readsOf(10, 10, 10, 10)
+		reqs, read := readsOf(8<<20, 8<<20, 10, 10) // some for each stream
 		c.Read(reqs)
+		close(begun)
 		for _, err := range []error{<-ended, <-read, <-read, <-read, <-read} {
 			var be *shuffle.BlockError
 			if err == nil || errors.As(err, &be) {
