@@ -147,3 +147,17 @@ func zeroes(n int64) uint32 {
 	}
 	return sum
 }
+
+// A piece that is late does not let those behind it take more of the arena than the window.
+func TestFetchLatePieceBoundsMemory(t *testing.T) {
+	r := newRig(t, "read 1 delay 300ms", 4*mib, fetchOptions())
+	ids, data := r.src.Add(3 * mib)
+	rec := r.fetch(t.Context(), ids, inPieces)
+	window := fetchOptions().Window
+	r.leased(window)
+	time.Sleep(20 * time.Millisecond) // for what should not happen: the others have long arrived
+	if n := r.script.Count("read"); n != window {
+		t.Errorf("%d pieces were asked for while the first is late, want %d", n, window)
+	}
+	rec.check(data, shuffle.ReasonNone)
+}

@@ -26,7 +26,7 @@ func (x *fetch) issue(mayWait bool) {
 	if x.flying > x.opts.Window/2 {
 		return
 	}
-	for x.left > 0 && x.flying < x.opts.Window && x.asked < len(x.units) {
+	for x.left > 0 && x.flying+x.parked < x.opts.Window && x.asked < len(x.units) {
 		u := x.units[x.asked]
 		if u.over || u.issued == u.length {
 			x.asked++
@@ -203,7 +203,7 @@ func (x *fetch) completeRead(r *read, err error) {
 		lease.Release() // the read's share
 		x.deliverWhole(lease, u.blocks, r.sums.all)
 	default:
-		u.arrived = append(u.arrived, r)
+		x.park(u, r)
 		x.advance(u)
 	}
 }
@@ -220,6 +220,7 @@ func (x *fetch) advance(u *unit) {
 		}
 		r := u.arrived[i]
 		u.arrived = slices.Delete(u.arrived, i, i+1)
+		x.unpark(u)
 		if x.checks(l) {
 			u.sum = CombineChecksums(u.sum, r.sums.all[0], r.n)
 		}
@@ -248,6 +249,21 @@ func (x *fetch) advance(u *unit) {
 		default:
 			r.lease.Release()
 		}
+	}
+}
+
+// park keeps what has arrived until all before it has. It counts against the window: a read that is late must not let the others take all of
+// the arena.
+func (x *fetch) park(u *unit, r *read) {
+	u.arrived = append(u.arrived, r)
+	if u.lease == nil {
+		x.parked++
+	}
+}
+
+func (x *fetch) unpark(u *unit) {
+	if u.lease == nil {
+		x.parked--
 	}
 }
 
@@ -280,6 +296,7 @@ func (x *fetch) abandon(u *unit) {
 func (x *fetch) endUnit(u *unit) {
 	u.over = true
 	for _, r := range u.arrived {
+		x.unpark(u)
 		r.lease.Release()
 	}
 	u.arrived = nil

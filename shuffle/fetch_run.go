@@ -30,6 +30,7 @@ type fetch struct {
 	units    []*unit   // what is to be read
 	asked    int       // units before this one are asked for
 	flying   int       // operations not completed
+	parked   int       // pieces that have memory of their own and wait for one before them
 	progress time.Time // when something was last achieved
 	batch    []ReadRequest
 	want     int            // bytes for which there was no room; 0: none
@@ -194,11 +195,11 @@ func (x *fetch) discardLocate(eager *mempool.Lease, located []Located) {
 func (x *fetch) leave() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	rest := slices.DeleteFunc(x.units, func(u *unit) bool { return u.over })
-	if len(rest) > 0 {
-		x.releaseUnits(rest...)
+	x.units = slices.DeleteFunc(x.units, func(u *unit) bool { return u.over })
+	if len(x.units) > 0 {
+		x.releaseUnits(x.units...)
 	}
-	for _, u := range rest {
+	for _, u := range x.units {
 		x.endUnit(u)
 	}
 	if x.link != nil {

@@ -43,6 +43,9 @@ func TestFetch(t *testing.T) {
 			if n := testutil.ToFloat64(r.metrics.BlocksTotal("mem", metrics.Received)); n != float64(2*len(ids)) {
 				t.Errorf("%v blocks were counted, want %d", n, 2*len(ids))
 			}
+			if n := testutil.ToFloat64(r.metrics.BlocksTotal("mem", metrics.Served)); n != float64(2*len(ids)) {
+				t.Errorf("%v blocks were counted as served, want %d", n, 2*len(ids))
+			}
 			for _, direction := range []string{metrics.Received, metrics.Served} {
 				sum := 0
 				for _, d := range data {

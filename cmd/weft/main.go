@@ -55,7 +55,7 @@ func root() *cobra.Command {
 	}
 	c.CompletionOptions.HiddenDefaultCmd = true
 	c.SetUsageTemplate(strings.ReplaceAll(c.UsageTemplate(), "Flags.FlagUsages", "Flags.FlagUsagesWrapped 120"))
-	c.AddCommand(daemonCommand(), statusCommand(), doctorCommand(), benchCommand(), benchCommand(), versionCommand(), docsCommand())
+	c.AddCommand(daemonCommand(), statusCommand(), doctorCommand(), benchCommand(), versionCommand(), docsCommand())
 	return c
 }
 

@@ -56,7 +56,7 @@ func TestKernelHere(t *testing.T) {
 	m.memfd(t.Context()).is(t, OK, "seals", "")
 	m.openat2(t.Context()).is(t, OK, "below a directory", "")
 	m.opts.FilesMax = math.MaxInt32
-	m.nofile(t.Context()).is(t, Fail, "weft.files.max and connections need 2147483903", "LimitNOFILE")
+	m.nofile(t.Context()).is(t, Fail, "weft.files.max and connections need 2147484543", "LimitNOFILE")
 }
 
 func TestSockets(t *testing.T) {

@@ -111,15 +111,18 @@ func (m *machine) memlock(context.Context) Result {
 	return ok("%s", limitText(soft, func(n uint64) string { return status.Bytes(int64(n)) }))
 }
 
-// reservedFiles is for sockets, segments and what else is open beside the files served.
-const reservedFiles = 256
+// Descriptors that a daemon needs beside those of the files served.
+const (
+	reservedFiles = 256 // sessions' sockets, segments and what else is open
+	manyPeers     = 64  // a cluster of that size is planned for: both sides open 1 + weft.tcp.streams connections
+)
 
 func (m *machine) nofile(context.Context) Result {
 	soft, err := limit(unix.RLIMIT_NOFILE)
 	if err != nil {
 		return warn("", "%v", err)
 	}
-	need := uint64(m.opts.FilesMax + reservedFiles)
+	need := uint64(m.opts.FilesMax + reservedFiles + manyPeers*2*(1+m.opts.TCPStreams))
 	text := limitText(soft, func(n uint64) string { return strconv.FormatUint(n, 10) })
 	if soft < need {
 		return fail("raise it (LimitNOFILE=, ulimit -n) or lower weft.files.max", "%s, weft.files.max and connections need %d", text, need)

@@ -11,7 +11,7 @@ func Markdown() string {
 	b.WriteString("# Metrics of the daemon\n\n")
 	b.WriteString("Written by `make generate` from internal/metrics; a test fails when the two differ.\n\n")
 	b.WriteString("The daemon answers `GET /metrics` on its admin socket, and on `weft.metrics.address` where that is set:\n\n")
-	b.WriteString("    curl --unix-socket \"$XDG_RUNTIME_DIR/weft/admin.sock\" http://weft/metrics\n\n")
+	b.WriteString("    curl --unix-socket /tmp/weft-$(id -u)/admin.sock http://weft/metrics   # or $XDG_RUNTIME_DIR/weft/admin.sock, where that is set\n\n")
 	b.WriteString("| metric | kind | labels | meaning |\n| --- | --- | --- | --- |\n")
 	for _, m := range NewSet().Metrics {
 		labels := ""

@@ -111,11 +111,11 @@ func NewSet() *Set {
 			"Leases not yet given back."),
 
 		Peers: t.gauge1("weft_peers", "transport",
-			"Connections to peers that this daemon opened and may ask over."),
+			"Peers that this daemon is connected to and may ask."),
 		PeerDials: t.counter2("weft_peer_dials_total", "transport", "result",
 			"Attempts to connect to a peer."),
 		PeerLosses: t.counter1("weft_peer_losses_total", "transport",
-			"Connections to peers that broke while in use."),
+			"Peers that were lost while connected."),
 		BuildInfo: t.gauge1("weft_build_info", "version",
 			"Always 1; the version is the label."),
 		StartSeconds: t.gauge("weft_start_time_seconds",

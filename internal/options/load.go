@@ -23,10 +23,7 @@ type Sources struct {
 // Load reads the options and validates them. Its error lists everything that is wrong, one line each.
 func Load(src Sources) (Options, error) {
 	o, err := Parse(src)
-	if err == nil {
-		err = o.Validate()
-	}
-	return o, err
+	return o, errors.Join(err, o.Validate())
 }
 
 // Parse is Load for who needs only a few of the options: it does not mind conflicts between them.
@@ -86,7 +83,8 @@ func (l *loader) environment(environ []string) map[string]string {
 		}
 		known := name == ConfigEnv || slices.ContainsFunc(l.options, func(o Option) bool { return o.Env() == name })
 		if !known {
-			l.fail("environment variable %s is no option of weft; unset it, or see docs/configuration.md for the names", name)
+			key := strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, "WEFT_")), "_", ".")
+			l.fail("environment variable %s is no option of weft (nor is spark.weft.%s, which executors pass on as it); remove it, or see docs/configuration.md for the names", name, key)
 			continue
 		}
 		env[name] = s

@@ -85,7 +85,7 @@ func TestAllErrorsAtOnce(t *testing.T) {
 	_, err := Load(Sources{
 		File:    file,
 		Environ: []string{"WEFT_TYPO=1", "WEFT_MEMORY_WAIT=10"},
-		Flags:   map[string]string{"net-port": "9-8"},
+		Flags:   map[string]string{"net-port": "9-8", "tcp-streams": "17"},
 	})
 	if err == nil {
 		t.Fatal("no error")
@@ -98,6 +98,7 @@ func TestAllErrorsAtOnce(t *testing.T) {
 		"WEFT_TYPO is no option",
 		`weft.memory.wait (environment variable WEFT_MEMORY_WAIT): "10" is not a duration`,
 		`weft.net.port (flag --net-port): "9-8"`,
+		"weft.tcp.streams is 17, not 1 to 16",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("missing %q in:\n%v", want, err)

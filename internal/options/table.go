@@ -58,8 +58,8 @@ func (o *Options) table() []Option {
 			&countValue{&o.FetchWindow},
 		},
 		{
-			"weft.tcp.streams", "count", "4", "TCP connections to each peer that carry blocks, beside the one that carries requests and small blocks. With one, " +
-				"one processor receives all that comes from a peer.", &countValue{&o.TCPStreams},
+			"weft.tcp.streams", "count", "4", "TCP connections to each peer that carry blocks, 1 to 16, beside the one that carries requests and small blocks; " +
+				"the second is used when 8m are on their way over the first. With one, one processor receives all that comes from a peer.", &countValue{&o.TCPStreams},
 		},
 		{
 			"weft.checksum", "boolean", "true", "Whether every block is checked against its owner's CRC32C before it is delivered.",

@@ -33,7 +33,7 @@ func Get(ctx context.Context, dir string) (*Status, error) {
 	}
 	res, err := Client(dir).Do(req)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-		return nil, fmt.Errorf("%w in %s", ErrNotRunning, dir)
+		return nil, fmt.Errorf("%w in %s: start one, or name another directory by --socket-dir", ErrNotRunning, dir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("asking the daemon in %s: %w", dir, err)

@@ -64,7 +64,7 @@ type Arena struct {
 	Leases         int   `json:"leases"`
 }
 
-// Peer is a connection that this daemon opened.
+// Peer is a peer that this daemon is connected to.
 type Peer struct {
 	DaemonID  string `json:"daemon_id"`
 	Address   string `json:"address"`

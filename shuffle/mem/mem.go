@@ -36,6 +36,7 @@ func (t *Transport) Name() string { return Name }
 // Dial never fails; the peer's address is not looked at.
 func (t *Transport) Dial(context.Context, shuffle.PeerAddr) (shuffle.Conn, error) {
 	c := &conn{src: t.src, table: serve.NewTable(t.metrics, Name), closed: make(chan struct{})}
+	c.none.L = &c.mu
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.expiry = time.AfterFunc(HandleIdle/2, c.expire)
 	return c, nil
@@ -47,9 +48,10 @@ type conn struct {
 	ctx    context.Context // ends with the connection
 	cancel context.CancelCauseFunc
 	closed chan struct{}
-	ops    sync.WaitGroup // grows only while mu is held and the connection is open
 
 	mu     sync.Mutex
+	none   sync.Cond // ops became 0
+	ops    int       // begun, and done was not called
 	ended  bool
 	expiry *time.Timer
 }
@@ -59,10 +61,17 @@ func (c *conn) begin(op, fail func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ended {
-		go fail()
-		return
+		op = fail
 	}
-	c.ops.Go(op)
+	c.ops++
+	go func() {
+		op()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.ops--; c.ops == 0 {
+			c.none.Broadcast()
+		}
+	}()
 }
 
 // Locate implements shuffle.Conn.
@@ -145,8 +154,10 @@ func (c *conn) Close() error {
 		c.cancel(errClosed)
 		close(c.closed)
 	}
+	for c.ops > 0 {
+		c.none.Wait()
+	}
 	c.mu.Unlock()
-	c.ops.Wait()
 	c.table.Close()
 	return nil
 }

@@ -54,7 +54,7 @@ func (t *Table) add(b *Block, f *shuffle.Found, now time.Time) (uint64, *shuffle
 	case t.closed:
 		return 0, shuffle.Errorf(shuffle.ReasonPeerLost, "the connection ended")
 	case len(t.open) >= MaxHandles:
-		return 0, shuffle.Errorf(shuffle.ReasonPeerRefused, "%d blocks are held open for this connection already", len(t.open))
+		return 0, shuffle.Errorf(shuffle.ReasonPeerRefused, "%d blocks are held open for this reader already", len(t.open))
 	}
 	t.last++
 	b.Found, b.users, b.used = *f, 1, now

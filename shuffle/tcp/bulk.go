@@ -3,7 +3,9 @@ package tcp
 import (
 	"errors"
 	"io"
+	"sync/atomic"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -12,6 +14,8 @@ import (
 type bulk struct {
 	rc   syscall.RawConn
 	step func(fd uintptr) bool // method read, made once
+
+	moved atomic.Int64 // when bytes came last, or were asked for after a rest; Unix time in ns
 
 	low     int // SO_RCVLOWAT
 	mem     []byte
@@ -62,6 +66,7 @@ func (b *bulk) read(fd uintptr) bool {
 			return true
 		default:
 			b.n += n
+			b.moved.Store(time.Now().UnixNano())
 			b.arrived(b.n)
 		}
 	}

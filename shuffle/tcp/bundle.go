@@ -17,6 +17,16 @@ type bundle struct {
 
 	closed chan struct{}
 	once   sync.Once
+
+	mu   sync.Mutex
+	none sync.Cond // late became 0
+	late int       // operations refused, on their way to be told so
+}
+
+func newBundle(conns int, log *slog.Logger) *bundle {
+	b := &bundle{conns: make([]*conn, conns), log: log, closed: make(chan struct{})}
+	b.none.L = &b.mu
+	return b
 }
 
 // start lets the connections work.
@@ -31,22 +41,33 @@ func (b *bundle) start(timeout time.Duration) {
 
 func (b *bundle) streams() []*conn { return b.conns[1:] }
 
-// end ends all connections, c first: when it returns, c has ended. If c had before, somebody else sees to the others.
-func (b *bundle) end(c *conn, err error) {
-	outstanding, first := c.stop(err)
-	if !first {
-		return
-	}
+// end ends all connections. When it returns, they have ended.
+func (b *bundle) end(err error) {
 	b.once.Do(func() {
-		for _, other := range b.conns {
-			n, _ := other.stop(err)
-			outstanding += n
+		close(b.closed) // before anything fails, so that nobody takes b for one of use any more
+		outstanding := 0
+		for _, c := range b.conns {
+			outstanding += c.stop(err)
 		}
-		close(b.closed)
 		if !errors.Is(err, errClosed) {
 			b.log.Warn("the connection to a peer ended; blocks outstanding on it go another way", "err", err, "outstanding", outstanding)
 		}
 	})
+}
+
+// refuse fails an operation on a goroutine of its own.
+func (b *bundle) refuse(o *op, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.late++
+	go func() {
+		o.fail(err)
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.late--; b.late == 0 {
+			b.none.Broadcast()
+		}
+	}()
 }
 
 // Locate implements shuffle.Conn.
@@ -54,29 +75,51 @@ func (b *bundle) Locate(req *shuffle.LocateRequest, eager []byte, done func([]sh
 	b.conns[0].Locate(req, eager, done)
 }
 
-// enough is how many bytes a stream has to receive before the next one is used. What is less keeps no second processor busy, and a stream
-// that is in use knows the rate of the path.
-const enough = 8 << 20
+const (
+	// enough is how many bytes a stream has to receive before the next one is used. What is less keeps no second processor busy, and a stream
+	// that is in use knows the rate of the path.
+	enough = 8 << 20
+	// stall is how long nothing comes over a stream that has something to receive until others are preferred, as if it had much more.
+	stall = 50 * time.Millisecond
+	worse = 1 << 30
+)
 
-// Read implements shuffle.Conn: each read goes to the first stream that has not enough to receive, else to the one that has least.
-func (b *bundle) Read(reqs []shuffle.ReadRequest) {
-	streams := b.streams()
-	load := make([]int64, len(streams))
-	for i, c := range streams {
+// load is how many bytes each stream has to receive.
+func (b *bundle) load() []int64 {
+	now := time.Now().UnixNano()
+	load := make([]int64, len(b.streams()))
+	for i, c := range b.streams() {
 		load[i] = c.unread.Load()
+		if load[i] > 0 && now-c.bulk.moved.Load() > int64(stall) {
+			load[i] += worse
+		}
 	}
+	return load
+}
+
+// pick is the first stream that has not enough to receive, else the one that has least.
+func pick(load []int64) int {
+	least := 0
+	for i, n := range load {
+		if n < enough {
+			return i
+		}
+		if n < load[least] {
+			least = i
+		}
+	}
+	return least
+}
+
+// Read implements shuffle.Conn.
+func (b *bundle) Read(reqs []shuffle.ReadRequest) {
+	load := b.load()
 	by := make([]int, len(reqs))
 	for i := range reqs {
-		least := 0
-		for j := range load {
-			if load[least] >= enough && load[j] < load[least] {
-				least = j
-			}
-		}
-		by[i] = least
-		load[least] += int64(len(reqs[i].Dst))
+		by[i] = pick(load)
+		load[by[i]] += int64(len(reqs[i].Dst))
 	}
-	for i, c := range streams {
+	for i, c := range b.streams() {
 		c.Read(reqs, by, i)
 	}
 }
@@ -86,9 +129,14 @@ func (b *bundle) Release(handles []uint64) { b.conns[0].Release(handles) }
 
 // Close implements shuffle.Conn.
 func (b *bundle) Close() error {
-	b.end(b.conns[0], errClosed)
+	b.end(errClosed)
 	for _, c := range b.conns {
-		c.wait()
+		<-c.stopped
+	}
+	b.mu.Lock() // what others begin from now on is refused
+	defer b.mu.Unlock()
+	for b.late > 0 {
+		b.none.Wait()
 	}
 	return nil
 }

@@ -2,12 +2,14 @@ package tcp_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,17 +28,18 @@ func record(t *testing.T, conns, hangUp int, now <-chan struct{}) (shuffle.PeerA
 	if err != nil {
 		t.Fatal(err)
 	}
-	greeting := responseHello(t, 1, ownerID)
+	greeting := responseHello(t, 2, ownerID)
 	asked := make([]chan []*peerpb.Request, conns)
 	for i := range asked {
 		asked[i] = make(chan []*peerpb.Request, 1)
 	}
+	t.Cleanup(func() { _ = l.Close() })
 	go func() {
-		defer func() { _ = l.Close() }()
 		for i := range asked {
 			sock, err := l.Accept()
 			if err != nil {
-				return
+				close(asked[i])
+				continue
 			}
 			go func() {
 				defer func() { _ = sock.Close() }()
@@ -88,25 +91,88 @@ func TestReadsAreSpread(t *testing.T) {
 	c.Locate(&shuffle.LocateRequest{Blocks: []shuffle.BlockID{transporttest.ID(0)}}, nil, func([]shuffle.Located, error) {})
 	const m = 1 << 20
 	reqs, _ := readsOf(8*m, 4*m, 5*m, 8*m, m, m, m)
-	c.Read(reqs[:3])
-	c.Read(reqs[3:])
+	c.Read(reqs)
 	c.Release([]uint64{7})
 	_ = c.Close()
 	all := asked()
 	if first := all[0]; len(first) != 2 || first[0].GetLocate() == nil || first[1].GetRelease() == nil {
 		t.Errorf("over the first connection: %v, want the Locate and the Release", first)
 	}
-	var spread []string
-	for _, stream := range all[1:] {
+	if got := spread(all[1:]); got != "157 23 46" {
+		t.Errorf("handles read over the streams: %q, want those of 10, 9 and 9 MiB", got)
+	}
+}
+
+// spread is the handles that were read over each stream.
+func spread(streams [][]*peerpb.Request) string {
+	var all []string
+	for _, stream := range streams {
 		var handles []byte
 		for _, r := range stream {
 			handles = append(handles, '0'+byte(r.GetRead().GetHandle()[0]))
 		}
-		spread = append(spread, string(handles))
+		all = append(all, string(handles))
 	}
-	slices.Sort(spread)
-	if got := strings.Join(spread, " "); got != "157 23 46" {
-		t.Errorf("handles read over the streams: %q, want those of 10, 9 and 9 MiB", got)
+	slices.Sort(all)
+	return strings.Join(all, " ")
+}
+
+// A stream over which nothing comes gets no more to do while there are others.
+func TestStalledStreamIsAvoided(t *testing.T) {
+	peer, asked := record(t, 4, -1, nil)
+	c := dial(t, peer)
+	reqs, _ := readsOf(10, 10, 10)
+	c.Read(reqs[:1])
+	time.Sleep(60 * time.Millisecond)
+	c.Read(reqs[1:2])
+	time.Sleep(60 * time.Millisecond)
+	c.Read(reqs[2:])
+	_ = c.Close()
+	if got := spread(asked()[1:]); got != "1 2 3" {
+		t.Errorf("handles read over the streams: %q, want one over each", got)
+	}
+}
+
+// A dial that fails in the middle leaves no connection and says once why, without waiting for those that are silent.
+func TestDialFailsInTheMiddle(t *testing.T) {
+	greeting := responseHello(t, 2, ownerID)
+	for name, answers := range map[string][][]byte{
+		"hangs up":          {greeting, nil, greeting, greeting},
+		"another daemon":    {greeting, greeting, responseHello(t, 2, [16]byte{9}), greeting},
+		"one more is quiet": {greeting, {}, nil, greeting},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var served sync.WaitGroup
+			served.Go(func() {
+				for _, a := range answers {
+					sock, err := l.Accept()
+					if err != nil {
+						return
+					}
+					served.Go(func() {
+						defer func() { _ = sock.Close() }()
+						if _, err := readFrame(sock, new(peerpb.Request)); err != nil || a == nil {
+							return
+						}
+						_, _ = sock.Write(a)
+						_, _ = io.Copy(io.Discard, sock)
+					})
+				}
+			})
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			peer := shuffle.PeerAddr{Hosts: []string{"127.0.0.1"}, Port: uint16(l.Addr().(*net.TCPAddr).Port), DaemonID: ownerID}
+			_, err = tcp.New(options(readerID)).Dial(ctx, peer)
+			if err == nil || ctx.Err() != nil || strings.Count(err.Error(), "connection ") != 1 {
+				t.Errorf("%v (%v), want one error at once", err, ctx.Err())
+			}
+			_ = l.Close()
+			served.Wait() // every connection has been closed
+		})
 	}
 }
 
@@ -125,6 +191,17 @@ func TestStreamsEndTogether(t *testing.T) {
 		ended := make(chan error, 1)
 		c.Locate(&shuffle.LocateRequest{}, nil, func(_ []shuffle.Located, err error) { ended <- err })
 		reqs, read := readsOf(8<<20, 8<<20, 10, 10) // some for each stream
+		for i := range reqs {
+			done := reqs[i].Done
+			reqs[i].Done = func(err error) {
+				select {
+				case <-c.Closed():
+				default:
+					t.Error("a read failed before the connection was said to be of no more use")
+				}
+				done(err)
+			}
+		}
 		c.Read(reqs)
 		close(begun)
 		for _, err := range []error{<-ended, <-read, <-read, <-read, <-read} {
@@ -155,7 +232,7 @@ func TestGroups(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = sock.SetDeadline(time.Now().Add(20 * time.Second))
-		h := hello(1, readerID)
+		h := hello(2, readerID)
 		h.Group = []byte(group)
 		_, _ = sock.Write(frame(t, &peerpb.Request{Kind: &peerpb.Request_Hello{Hello: h}}, 0))
 		if resp, _ := answer(t, sock); resp.GetHello() == nil {
@@ -180,10 +257,15 @@ func TestGroups(t *testing.T) {
 		}
 		_ = sock.Close()
 	}
-	_ = a.Close()
-	for s.Conns() > 1 { // b's alone
-		time.Sleep(time.Millisecond)
+	conns := func(n int) {
+		for end := time.Now().Add(20 * time.Second); s.Conns() != n; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%d connections, want %d", s.Conns(), n)
+			}
+		}
 	}
+	_ = a.Close()
+	conns(1) // b's alone
 	_, _ = b.Write(read)
 	if resp, n := answer(t, b); n != 5000 || resp.GetData().GetReason() != 0 {
 		t.Fatalf("the other connection of the group: %v with %d bytes", resp, n)
@@ -193,9 +275,7 @@ func TestGroups(t *testing.T) {
 		t.Errorf("other bytes (%v)", err)
 	}
 	_ = b.Close()
-	for s.Conns() > 0 {
-		time.Sleep(time.Millisecond)
-	}
+	conns(0)
 	if n := src.Open(); n != 0 {
 		t.Errorf("%d blocks are held open after the group's end", n)
 	}

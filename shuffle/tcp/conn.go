@@ -31,10 +31,8 @@ type conn struct {
 	stopped chan struct{} // closed when the reading goroutine has left
 
 	mu      sync.Mutex
-	none    sync.Cond // late became 0
 	ops     map[uint64]*op
 	last    uint64
-	late    int   // operations begun after the end, on their way to be told so
 	err     error // why the connection ended; nothing begins after it
 	ticker  *time.Timer
 	quiet   int    // ticks without a byte received
@@ -74,7 +72,6 @@ func newConn(sock *net.TCPConn) (*conn, error) {
 		return nil, err
 	}
 	c := &conn{sock: sock, in: newFrames(sock), bulk: newBulk(rc), stopped: make(chan struct{}), ops: make(map[uint64]*op)}
-	c.none.L = &c.mu
 	return c, nil
 }
 
@@ -84,7 +81,7 @@ const ticks = 4
 // join makes c a part of b. Nothing is received before run.
 func (c *conn) join(b *bundle, timeout time.Duration) {
 	c.of = b
-	c.out = newOutbox(c.bulk.rc, c.end)
+	c.out = newOutbox(c.bulk.rc, b.end)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err != nil { // another of b has ended already
@@ -110,7 +107,7 @@ func (c *conn) tick(timeout time.Duration) {
 	c.mu.Unlock()
 	switch {
 	case quiet > ticks:
-		c.end(fmt.Errorf("the peer was silent for %v (weft.peer.timeout), and did not answer a ping", timeout))
+		c.of.end(fmt.Errorf("the peer was silent for %v (weft.peer.timeout), and did not answer a ping", timeout))
 	case quiet > 0:
 		c.send(&peerpb.Request{Kind: &peerpb.Request_Ping{Ping: &peerpb.Ping{Nonce: uint64(quiet)}}}, 16)
 	}
@@ -127,17 +124,9 @@ func (c *conn) received() uint64 {
 	return n
 }
 
-// end ends the bundle, and this connection first.
-func (c *conn) end(err error) { c.of.end(c, err) }
-
-// stop makes the connection of no more use, and tells how many operations were outstanding. The reading goroutine then fails them. Only the
-// first call does anything.
-func (c *conn) stop(err error) (outstanding int, first bool) {
+// stop makes the connection of no more use, and tells how many operations were outstanding. The reading goroutine then fails them.
+func (c *conn) stop(err error) (outstanding int) {
 	c.mu.Lock()
-	if c.err != nil {
-		c.mu.Unlock()
-		return 0, false
-	}
 	c.err = err
 	if c.ticker != nil {
 		c.ticker.Stop()
@@ -145,7 +134,7 @@ func (c *conn) stop(err error) (outstanding int, first bool) {
 	outstanding = len(c.ops)
 	c.mu.Unlock()
 	_ = c.sock.Close() // waits for who reads from it, until the socket has no more for now
-	return outstanding, true
+	return outstanding
 }
 
 // begin enters an operation and returns its id, or tells it on a goroutine of its own that the connection has ended.
@@ -155,24 +144,13 @@ func (c *conn) begin(o *op) (id uint64, ok bool) {
 	if c.err == nil {
 		c.last++
 		c.ops[c.last] = o
-		c.unread.Add(o.large())
+		if n := o.large(); n > 0 && c.unread.Add(n) == n {
+			c.bulk.moved.Store(time.Now().UnixNano())
+		}
 		return c.last, true
 	}
-	c.refuse(o, c.err)
+	c.of.refuse(o, c.err)
 	return 0, false
-}
-
-// refuse fails an operation on a goroutine of its own. mu is held.
-func (c *conn) refuse(o *op, err error) {
-	c.late++
-	go func() {
-		o.fail(err)
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.late--; c.late == 0 {
-			c.none.Broadcast()
-		}
-	}()
 }
 
 // withdraw fails an operation that could not be sent.
@@ -182,7 +160,7 @@ func (c *conn) withdraw(id uint64, err error) {
 	if o := c.ops[id]; o != nil {
 		delete(c.ops, id)
 		c.unread.Add(-o.large())
-		c.refuse(o, err)
+		c.of.refuse(o, err)
 	}
 }
 
@@ -281,14 +259,4 @@ func (c *conn) send(m proto.Message, size int) error {
 	buf.b = b
 	c.out.send(&frame{head: buf}, true)
 	return nil
-}
-
-// wait returns when every done function was called, after the end.
-func (c *conn) wait() {
-	<-c.stopped
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for c.late > 0 {
-		c.none.Wait()
-	}
 }

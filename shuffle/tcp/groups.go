@@ -21,6 +21,7 @@ type group struct {
 	*serve.Table
 	name  [groupLen]byte
 	conns int
+	told  sync.Once // one line about the group's end; the others of its connections end with it
 }
 
 func newGroups(m *metrics.Set) *groups {

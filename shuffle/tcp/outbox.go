@@ -148,6 +148,7 @@ func (o *outbox) drop() {
 	o.queue = nil
 	o.mu.Unlock()
 	for _, f := range append(o.flight, rest...) {
+		f.unsent()
 		f.free()
 	}
 	o.flight, o.bufs = nil, nil

@@ -19,7 +19,7 @@ func (c *conn) run() {
 	if errors.Is(err, io.EOF) {
 		err = errors.New("the peer closed it")
 	}
-	c.end(err)
+	c.of.end(err)
 	c.out.close()
 	c.mu.Lock()
 	rest, err := c.ops, c.err

@@ -37,6 +37,15 @@ func (f *frame) size() int {
 	return n
 }
 
+// unsent takes back what was only about to be sent: bytes in memory.
+func (f *frame) unsent() {
+	for i := range f.pieces {
+		if f.pieces[i].block.File == nil {
+			f.pieces[i].sent = 0
+		}
+	}
+}
+
 // free gives back what the frame holds, sent or not.
 func (f *frame) free() {
 	f.head.free()

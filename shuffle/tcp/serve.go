@@ -81,8 +81,14 @@ func (c *server) end(err error) {
 	c.once.Do(func() {
 		_ = c.sock.Close() // first, so that nothing cancelled is taken for an answer
 		c.cancel(err)
-		if !errors.Is(err, io.EOF) && !errors.Is(err, errClosed) {
-			c.log.Warn("a peer's connection ended; what it asked for is dropped", "err", err)
+		if errors.Is(err, io.EOF) || errors.Is(err, errClosed) {
+			return
+		}
+		warn := func() { c.log.Warn("a peer's connection ended; what it asked for is dropped", "err", err) }
+		if c.table == nil {
+			warn()
+		} else {
+			c.table.told.Do(warn)
 		}
 	})
 }

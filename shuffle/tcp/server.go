@@ -14,7 +14,7 @@ import (
 
 // Limits of a server.
 const (
-	maxConns   = 1 << 14          // connections at a time; a cluster has a group for each of its other nodes
+	maxConns   = 1 << 16          // connections at a time; a cluster has a group of up to 17 for each of its other nodes
 	maxLocates = 256              // requests being resolved at a time for one connection
 	maxEager   = 1 << 20          // bytes of eager blocks in one answer
 	handleIdle = 5 * time.Minute  // a block that nobody reads is held open for so long
@@ -94,7 +94,7 @@ func (s *Server) welcome(sock *net.TCPConn) {
 	})
 }
 
-// Conns is how many peers are connected.
+// Conns is how many connections peers have opened, several each.
 func (s *Server) Conns() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

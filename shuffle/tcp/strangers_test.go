@@ -72,12 +72,12 @@ func TestServerRefusesStrangers(t *testing.T) {
 	for i := range random {
 		random[i] = byte(rng.Uint32())
 	}
-	good := requestHello(t, 1)
+	good := requestHello(t, 2)
 	for name, sent := range map[string][]byte{
 		"random":                   random,
 		"http":                     []byte("GET / HTTP/1.1\r\nHost: weft\r\n\r\n"),
-		"another version":          requestHello(t, 2),
-		"a short group name":       frame(t, &peerpb.Request{Kind: &peerpb.Request_Hello{Hello: &peerpb.Hello{Version: 1, Group: []byte("short")}}}, 0),
+		"another version":          requestHello(t, 3),
+		"a short group name":       frame(t, &peerpb.Request{Kind: &peerpb.Request_Hello{Hello: &peerpb.Hello{Version: 2, Group: []byte("short")}}}, 0),
 		"no hello":                 locate(func(*peerpb.Locate) {}),
 		"random after hello":       append(bytes.Clone(good), random...),
 		"oversized":                append(bytes.Clone(good), 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0),
@@ -189,8 +189,8 @@ func TestDialRefusesStrangers(t *testing.T) {
 		answer []byte
 		want   string
 	}{
-		"another daemon":  {responseHello(t, 1, [16]byte{9}), "another daemon"},
-		"another version": {responseHello(t, 2, ownerID), "version 2"},
+		"another daemon":  {responseHello(t, 2, [16]byte{9}), "another daemon"},
+		"another version": {responseHello(t, 3, ownerID), "version 3"},
 		"refused":         {frame(t, &peerpb.Response{Kind: &peerpb.Response_Refused{Refused: &peerpb.Refused{Detail: "go away"}}}, 0), "go away"},
 		"http":            {[]byte("HTTP/1.1 400 Bad Request\r\n\r\n"), "at most"},
 		"garbage":         {append([]byte{0, 0, 0, 4, 0, 0, 0, 0}, 0xff, 0xff, 0xff, 0xff), "no weft daemon"},
@@ -249,7 +249,7 @@ func TestConnRefusesWrongAnswers(t *testing.T) {
 		"a request":         frame(t, &peerpb.Request{Kind: &peerpb.Request_Ping{Ping: &peerpb.Ping{}}}, 0)[:9],
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := dial(t, impostor(t, responseHello(t, 1, ownerID), answer))
+			c := dial(t, impostor(t, responseHello(t, 2, ownerID), answer))
 			mem := bytes.Repeat([]byte{0xdb}, 300)
 			ended := make(chan error, 1)
 			c.Locate(&shuffle.LocateRequest{Blocks: []shuffle.BlockID{transporttest.ID(0)}, EagerBlock: 1000}, mem[100:200:200],
@@ -281,7 +281,7 @@ func TestSilentPeer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = alive.Close() }()
-	hung, err := tcp.New(opts).Dial(t.Context(), impostor(t, responseHello(t, 1, ownerID)))
+	hung, err := tcp.New(opts).Dial(t.Context(), impostor(t, responseHello(t, 2, ownerID)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -315,7 +315,8 @@ func TestPausesInPayload(t *testing.T) {
 	}
 	parts := [][]byte{head(1, size), want[:10], want[10 : size/2], want[size/2 : size-1], want[size-1:], head(2, 3), want[:3], head(3, size), want[:100]}
 	server := make(chan error, 1)
-	go func() { server <- pausing(l, responseHello(t, 1, ownerID), parts) }()
+	defer func() { _ = l.Close() }()
+	go func() { server <- pausing(l, responseHello(t, 2, ownerID), parts) }()
 	peer := shuffle.PeerAddr{Hosts: []string{"127.0.0.1"}, Port: uint16(l.Addr().(*net.TCPAddr).Port), DaemonID: ownerID}
 	opts := options(readerID)
 	opts.Streams = 1
@@ -378,5 +379,5 @@ func pausing(l net.Listener, hello []byte, parts [][]byte) error {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	return l.Close()
+	return nil
 }

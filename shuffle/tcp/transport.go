@@ -23,7 +23,7 @@ import (
 const Name = "tcp"
 
 const (
-	protocol = 1  // version of proto/peer.proto
+	protocol = 2  // version of proto/peer.proto
 	groupLen = 16 // of Hello's group
 )
 
@@ -87,25 +87,30 @@ func (t *Transport) dialHost(ctx context.Context, host string, peer shuffle.Peer
 	hello := t.opts.hello()
 	hello.Group = make([]byte, groupLen)
 	_, _ = rand.Read(hello.Group) // never fails
-	b := &bundle{conns: make([]*conn, 1+t.opts.Streams), closed: make(chan struct{})}
-	b.log = t.opts.Log.With("transport", Name, "peer", addr)
-	errs := make([]error, len(b.conns))
-	open := func(i int) { b.conns[i], errs[i] = t.dialOne(ctx, addr, peer.DaemonID, hello) }
-	if open(0); errs[0] != nil {
-		return nil, errs[0]
+	b := newBundle(1+t.opts.Streams, t.opts.Log.With("transport", Name, "peer", addr))
+	var err error
+	if b.conns[0], err = t.dialOne(ctx, addr, peer.DaemonID, hello); err != nil {
+		return nil, err
 	}
+	ctx, cancel := context.WithCancelCause(ctx) // with the first that fails
+	defer cancel(nil)
 	var others sync.WaitGroup
 	for i := 1; i < len(b.conns); i++ {
-		others.Go(func() { open(i) })
+		others.Go(func() {
+			var err error
+			if b.conns[i], err = t.dialOne(ctx, addr, peer.DaemonID, hello); err != nil {
+				cancel(fmt.Errorf("connection %d of %d: %w", i+1, len(b.conns), err))
+			}
+		})
 	}
 	others.Wait()
-	if err := errors.Join(errs...); err != nil {
+	if ctx.Err() != nil {
 		for _, c := range b.conns {
 			if c != nil {
 				_ = c.sock.Close()
 			}
 		}
-		return nil, err
+		return nil, context.Cause(ctx)
 	}
 	b.start(t.opts.PeerTimeout)
 	return b, nil

@@ -59,7 +59,7 @@ func TestFileCutWhileItIsSent(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	send(requestHello(t, 1))
+	send(requestHello(t, 2))
 	answer(t, sock)
 	id := transporttest.ID(0)
 	send(frame(t, &peerpb.Request{Kind: &peerpb.Request_Locate{Locate: &peerpb.Locate{Id: 1, AppToken: make([]byte, 32), Blocks: &blockpb.Blocks{
@@ -107,7 +107,7 @@ func TestUnreadAnswers(t *testing.T) {
 	}
 	defer func() { _ = sock.Close() }()
 	_ = sock.SetDeadline(time.Now().Add(time.Minute))
-	if _, err := sock.Write(requestHello(t, 1)); err != nil {
+	if _, err := sock.Write(requestHello(t, 2)); err != nil {
 		t.Fatal(err)
 	}
 	ping := bytes.Repeat(frame(t, &peerpb.Request{Kind: &peerpb.Request_Ping{Ping: &peerpb.Ping{Nonce: 1 << 60}}}, 0), 1000)

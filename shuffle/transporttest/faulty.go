@@ -39,18 +39,21 @@ func (f *faulty) Dial(ctx context.Context, peer shuffle.PeerAddr) (shuffle.Conn,
 	if err != nil {
 		return nil, err
 	}
-	return &faultyConn{Conn: c, script: f.script, closed: make(chan struct{})}, nil
+	fc := &faultyConn{Conn: c, script: f.script, closed: make(chan struct{})}
+	fc.none.L = &fc.mu
+	return fc, nil
 }
 
 type faultyConn struct {
 	shuffle.Conn
 	script *Script
 
-	mu      sync.Mutex
-	ended   bool
-	closed  chan struct{}  // by Close
-	delayed sync.WaitGroup // operations that a rule holds; grows only while not ended
-	killed  sync.Once
+	mu     sync.Mutex
+	none   sync.Cond // ops became 0
+	ops    int       // begun, and done was not called
+	ended  bool
+	closed chan struct{} // by Close
+	killed sync.Once
 }
 
 func (c *faultyConn) Locate(req *shuffle.LocateRequest, eager []byte, done func([]shuffle.Located, error)) {
@@ -97,19 +100,28 @@ func finishLocate(l []shuffle.Located, err error, done func(error)) {
 
 // apply does what a rule says with an operation that start begins, and calls done with the outcome.
 func (c *faultyConn) apply(r *rule, mem []byte, start func(func(error)), done func([]shuffle.Located, error)) {
+	c.mu.Lock()
+	c.ops++
+	ended := c.ended
+	c.mu.Unlock()
 	end := func(err error) {
 		var l *locatedResult
 		if errors.As(err, &l) {
 			done(l.located, nil)
-			return
+		} else {
+			done(nil, err)
 		}
-		done(nil, err)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.ops--; c.ops == 0 {
+			c.none.Broadcast()
+		}
 	}
-	if r == nil {
+	switch {
+	case r == nil:
 		start(end)
 		return
-	}
-	if r.action == "corrupt" {
+	case r.action == "corrupt":
 		start(func(err error) {
 			if len(mem) > 0 {
 				mem[r.index%len(mem)] ^= 1
@@ -117,39 +129,31 @@ func (c *faultyConn) apply(r *rule, mem []byte, start func(func(error)), done fu
 			end(err)
 		})
 		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.ended {
+	case ended:
 		go end(errFault)
 		return
-	}
-	c.delayed.Add(1)
-	held := func(err error) {
-		defer c.delayed.Done()
-		end(err)
 	}
 	go func() {
 		switch r.action {
 		case "delay":
 			select {
 			case <-time.After(r.delay):
-				start(held)
+				start(end)
 			case <-c.closed:
-				held(errFault)
+				end(errFault)
 			}
 		case "fail":
 			if r.reason != shuffle.ReasonNone {
-				held(shuffle.Errorf(r.reason, "fault"))
+				end(shuffle.Errorf(r.reason, "fault"))
 				return
 			}
 			c.kill()
-			held(errFault)
+			end(errFault)
 		case "drop":
 			<-c.closed
-			held(errFault)
+			end(errFault)
 		case "kill":
-			start(held)
+			start(end)
 			c.kill()
 		}
 	}()
@@ -166,6 +170,10 @@ func (c *faultyConn) Close() error {
 	}
 	c.mu.Unlock()
 	err := c.Conn.Close()
-	c.delayed.Wait()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.ops > 0 {
+		c.none.Wait()
+	}
 	return err
 }

@@ -45,6 +45,7 @@ func Run(t *testing.T, f Factory) {
 		{"CloseWhileLocating", testCloseLocating},
 		{"CloseWhileReading", testCloseReading},
 		{"AfterClose", testAfterClose},
+		{"BeginWhileClosing", testBeginWhileClosing},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"weft/shuffle"
@@ -234,6 +235,38 @@ func testAfterClose(t *testing.T, src *Source, c caller) {
 	wait(t, r.ended, "Read")
 	broken(t, r.err)
 	c.conn.Release([]uint64{1})
+}
+
+// Close waits for what is begun by the ends that it causes, too.
+func testBeginWhileClosing(t *testing.T, src *Source, c caller) {
+	const size = 1 << 20
+	ids, _ := src.Add(100, size)
+	got := c.locate(ids[1:], 0, 0).located(t)
+	resume := src.Stop()
+	defer resume()
+	var ended, more atomic.Int32
+	again := func(error) {
+		ended.Add(1)
+		c.conn.Locate(&shuffle.LocateRequest{Blocks: ids}, nil, func([]shuffle.Located, error) { more.Add(1) })
+		c.conn.Read([]shuffle.ReadRequest{{
+			Ranges: []shuffle.Range{{Handle: got[0].Handle, Length: 10}}, Dst: make([]byte, 10), Done: func(error) { more.Add(1) },
+		}})
+	}
+	const n = 8
+	var reqs []shuffle.ReadRequest
+	for range n {
+		c.conn.Locate(&shuffle.LocateRequest{Blocks: ids}, nil, func(_ []shuffle.Located, err error) { again(err) })
+		reqs = append(reqs, shuffle.ReadRequest{
+			Ranges: []shuffle.Range{{Handle: got[0].Handle, Length: size}}, Dst: make([]byte, size), Done: again,
+		})
+	}
+	c.conn.Read(reqs)
+	if err := c.conn.Close(); err != nil {
+		t.Error(err)
+	}
+	if ended.Load() != 2*n || more.Load() != 4*n {
+		t.Errorf("Close returned after %d of %d ends, and %d of the %d that these began", ended.Load(), 2*n, more.Load(), 4*n)
+	}
 }
 
 func testPeerDies(t *testing.T, f Factory) {

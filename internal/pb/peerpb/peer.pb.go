@@ -291,7 +291,7 @@ func (*Response_Refused) isResponse_Kind() {}
 
 type Hello struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
-	Version         uint32                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"` // of this protocol: 1
+	Version         uint32                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"` // of this protocol: 2
 	Features        uint64                 `protobuf:"varint,2,opt,name=features,proto3" json:"features,omitempty"`
 	DaemonId        []byte                 `protobuf:"bytes,3,opt,name=daemon_id,json=daemonId,proto3" json:"daemon_id,omitempty"` // of the sender; a dialler that expected another one closes
 	SoftwareVersion string                 `protobuf:"bytes,4,opt,name=software_version,json=softwareVersion,proto3" json:"software_version,omitempty"`
