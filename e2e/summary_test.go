@@ -3,10 +3,14 @@
 package e2e
 
 import (
+	"bytes"
+	"fmt"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Summary is the line that the shim logs when its JVM ends: what went by which path, and what it leaked.
@@ -24,6 +28,7 @@ var summaryLine = regexp.MustCompile(`weft: summary executor=(\S+) weft_blocks=(
 // Summaries returns those of the driver and of every executor that ended in peace.
 func (r *Run) Summaries(t testing.TB) (all []Summary) {
 	t.Helper()
+	r.awaitExecutors(t, 30*time.Second)
 	logs := r.ExecutorLogs(t)
 	logs["driver"] = r.Driver
 	for _, log := range logs {
@@ -42,6 +47,28 @@ func (r *Run) Summaries(t testing.TB) (all []Summary) {
 		}
 	}
 	return all
+}
+
+// awaitExecutors waits until the application's executors have ended, which may be after its driver.
+func (r *Run) awaitExecutors(t testing.TB, limit time.Duration) {
+	t.Helper()
+	for deadline := time.Now().Add(limit); ; time.Sleep(100 * time.Millisecond) {
+		left := 0
+		for _, host := range r.cluster.Hosts {
+			for _, pid := range r.cluster.Pids(t, host, "executor") {
+				line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)) // an error: it has just ended
+				if err == nil && bytes.Contains(line, []byte(r.App)) {
+					left++
+				}
+			}
+		}
+		if left == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d executors of %s live on", left, r.App)
+		}
+	}
 }
 
 // Total adds up summaries.
