@@ -103,7 +103,7 @@ func TestTruncatedDataFile(t *testing.T) {
 		}
 		got = reader.fetch(t, reader.shuffled(owner, 0, 0, len(want)))
 		for i, block := range got {
-			if block.Reason != blockpb.Reason_REASON_BAD_MAP_OUTPUT && !(block.Reason == 0 && bytes.Equal(block.Bytes, want[i])) {
+			if block.Reason != blockpb.Reason_REASON_BAD_MAP_OUTPUT && (block.Reason != 0 || !bytes.Equal(block.Bytes, want[i])) {
 				t.Errorf("size %d, block %d: %v %s", size, i, block.Reason, block.Detail)
 			}
 		}

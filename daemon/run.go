@@ -70,8 +70,8 @@ type closer struct {
 	close func(context.Context) error
 }
 
-func (d *daemon) opened(name string, close func(context.Context) error) {
-	d.closers = append(d.closers, closer{name, close})
+func (d *daemon) opened(name string, stop func(context.Context) error) {
+	d.closers = append(d.closers, closer{name, stop})
 }
 
 // serve runs a server until its close. One that ends by itself ends the daemon.

@@ -2,6 +2,7 @@ package jvmbridge
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 
@@ -67,7 +68,7 @@ func (f *frameReader) body(n int) ([]byte, error) {
 }
 
 func torn(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err

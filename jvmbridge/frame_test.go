@@ -37,7 +37,7 @@ func TestFramesInOnePieceAndByteByByte(t *testing.T) {
 				t.Fatalf("%s: frame %d: %v", name, i, err)
 			}
 		}
-		if err := in.read(&bridgepb.ToDaemon{}); err != io.EOF {
+		if err := in.read(&bridgepb.ToDaemon{}); !errors.Is(err, io.EOF) {
 			t.Errorf("%s: at the end: %v", name, err)
 		}
 	}
@@ -49,7 +49,7 @@ func TestTornFrames(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n := 1; n < len(whole); n++ {
-		if err := (&frameReader{r: bytes.NewReader(whole[:n])}).read(&bridgepb.ToDaemon{}); err != io.ErrUnexpectedEOF {
+		if err := (&frameReader{r: bytes.NewReader(whole[:n])}).read(&bridgepb.ToDaemon{}); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("%d of %d bytes: %v", n, len(whole), err)
 		}
 	}
@@ -58,7 +58,7 @@ func TestTornFrames(t *testing.T) {
 // A length costs memory only as bytes come.
 func TestALengthAloneCostsLittle(t *testing.T) {
 	in := &frameReader{r: bytes.NewReader(binary.BigEndian.AppendUint32(nil, maxFrame))}
-	if err := in.read(&bridgepb.ToDaemon{}); err != io.ErrUnexpectedEOF || cap(in.buf) > bufferKept {
+	if err := in.read(&bridgepb.ToDaemon{}); !errors.Is(err, io.ErrUnexpectedEOF) || cap(in.buf) > bufferKept {
 		t.Errorf("%v with a buffer of %d bytes", err, cap(in.buf))
 	}
 	in = &frameReader{r: bytes.NewReader(binary.BigEndian.AppendUint32(nil, maxFrame+1))}

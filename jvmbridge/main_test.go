@@ -2,6 +2,7 @@ package jvmbridge_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -160,7 +161,7 @@ func mustEnd(t *testing.T, c *bridgetest.Client) {
 	t.Helper()
 	select {
 	case <-c.Done():
-		if err := c.Err(); err != io.EOF {
+		if err := c.Err(); !errors.Is(err, io.EOF) {
 			t.Logf("the session ended with %v", err) // ECONNRESET where the daemon left bytes unread
 		}
 	case <-time.After(patience):

@@ -84,7 +84,7 @@ func TestAttachNeedsTheToken(t *testing.T) {
 		if err := bridgetest.WriteFrame(conn, &bridgepb.ToDaemon{Kind: &bridgepb.ToDaemon_Attach{Attach: attach}}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := conn.Read(make([]byte, 1)); err != io.EOF {
+		if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 			t.Errorf("%s: %v, want the connection closed", name, err)
 		}
 	}
@@ -102,7 +102,7 @@ func TestNoAttachEndsTheSession(t *testing.T) {
 		t.Errorf("%v after %d bytes, want Welcome and the end", err, len(rest))
 	}
 	silent := r.connect(t)
-	if _, err := silent.Read(make([]byte, 1)); err != io.EOF {
+	if _, err := silent.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Errorf("a connection that says nothing: %v", err)
 	}
 }
@@ -202,7 +202,7 @@ func TestATornFrame(t *testing.T) {
 	if _, err := io.ReadAll(s.frames); err != nil {
 		t.Errorf("want the end of the session, got %v", err)
 	}
-	if _, err := s.descriptors.Read(make([]byte, 1)); err != io.EOF {
+	if _, err := s.descriptors.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Errorf("the descriptor socket: %v, want it closed too", err)
 	}
 	mustWork(t, bystander)

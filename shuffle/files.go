@@ -54,15 +54,15 @@ func openLocalDir(path string, uid uint32) (localDir, error) {
 	if err == nil && info.Sys().(*syscall.Stat_t).Uid != uid {
 		err = fmt.Errorf("it belongs to user %d, the executor runs as user %d", info.Sys().(*syscall.Stat_t).Uid, uid)
 	}
-	var real string
+	var target string
 	if err == nil {
-		real, err = os.Readlink(fmt.Sprintf("/proc/self/fd/%d", dir.Fd()))
+		target, err = os.Readlink(fmt.Sprintf("/proc/self/fd/%d", dir.Fd()))
 	}
 	if err != nil {
 		_ = dir.Close()
 		return localDir{}, err
 	}
-	return localDir{path: filepath.Clean(path), real: real, dir: dir}, nil
+	return localDir{path: filepath.Clean(path), real: target, dir: dir}, nil
 }
 
 func (l *localDirs) close() {

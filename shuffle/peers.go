@@ -39,11 +39,11 @@ type Peers struct {
 
 // peer is what is known of one daemon.
 type peer struct {
-	dialing chan struct{} // closed when the attempt under way ended; nil when there is none
-	link    *link         // nil: not connected
-	err     error         // of the last attempt
-	failed  time.Time     // when that was
-	avoid   map[string]time.Time
+	dialling chan struct{} // closed when the attempt under way ended; nil when there is none
+	link     *link         // nil: not connected
+	err      error         // of the last attempt
+	failed   time.Time     // when that was
+	avoid    map[string]time.Time
 }
 
 // link is a connection, to where, and the name of its transport.
@@ -121,20 +121,20 @@ func (p *Peers) look(addr PeerAddr) (*link, <-chan struct{}, error) {
 	switch {
 	case e.link != nil && !ended(e.link):
 		return e.link, nil, nil
-	case e.dialing != nil:
+	case e.dialling != nil:
 	case e.err != nil && time.Since(e.failed) < p.opts.Retry:
 		return nil, nil, e.err
 	default:
-		e.dialing = make(chan struct{})
+		e.dialling = make(chan struct{})
 		p.tasks.Go(func() { p.dial(e, addr) })
 	}
-	return nil, e.dialing, nil
+	return nil, e.dialling, nil
 }
 
 // forget drops the peers that were not reached for some time: a daemon that was started anew is another peer. mu is held.
 func (p *Peers) forget() {
 	for id, e := range p.peers {
-		if e.link == nil && e.dialing == nil && time.Since(e.failed) > p.opts.Backoff {
+		if e.link == nil && e.dialling == nil && time.Since(e.failed) > p.opts.Backoff {
 			delete(p.peers, id)
 		}
 	}
@@ -145,8 +145,8 @@ func (p *Peers) dial(e *peer, addr PeerAddr) {
 	l, err := p.connect(e, addr)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	close(e.dialing)
-	e.dialing, e.link, e.err, e.failed = nil, l, err, time.Now()
+	close(e.dialling)
+	e.dialling, e.link, e.err, e.failed = nil, l, err, time.Now()
 	if l != nil {
 		p.metrics.Peers(l.transport).Inc()
 		p.tasks.Go(func() { p.watch(e, l) })

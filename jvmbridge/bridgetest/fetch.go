@@ -89,7 +89,7 @@ func (c *Client) delivered(m *bridgepb.Delivered) error {
 	f := c.fetches[m.GetRequestId()]
 	if f == nil {
 		c.mu.Unlock()
-		return fmt.Errorf("Delivered for request %d, which is not under way", m.GetRequestId())
+		return fmt.Errorf("a Delivered for request %d, which is not under way", m.GetRequestId())
 	}
 	pieces, err := f.take(m)
 	if f.left == 0 {
@@ -109,7 +109,7 @@ func (c *Client) delivered(m *bridgepb.Delivered) error {
 func (f *Fetch) take(m *bridgepb.Delivered) (pieces int, err error) {
 	n := len(m.GetBlock())
 	if n == 0 || len(m.GetOffset()) != n || len(m.GetLength()) != n {
-		return 0, fmt.Errorf("Delivered with lists of %d, %d and %d entries", n, len(m.GetOffset()), len(m.GetLength()))
+		return 0, fmt.Errorf("a Delivered with lists of %d, %d and %d entries", n, len(m.GetOffset()), len(m.GetLength()))
 	}
 	for i, block := range m.GetBlock() {
 		var bytes []byte
@@ -158,7 +158,7 @@ func (c *Client) failed(m *bridgepb.Failed) error {
 	defer c.mu.Unlock()
 	f := c.fetches[m.GetRequestId()]
 	if f == nil {
-		return fmt.Errorf("Failed for request %d, which is not under way", m.GetRequestId())
+		return fmt.Errorf("a Failed for request %d, which is not under way", m.GetRequestId())
 	}
 	for _, block := range m.GetBlock() {
 		f.Blocks[block].Reason, f.Blocks[block].Detail = m.GetReason(), m.GetDetail()

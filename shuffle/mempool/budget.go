@@ -18,10 +18,10 @@ type Budget struct {
 	hungry   atomic.Int32
 }
 
-// NewBudget returns a budget of max bytes.
-func NewBudget(max int64) *Budget {
+// NewBudget returns a budget of so many bytes.
+func NewBudget(bytes int64) *Budget {
 	return &Budget{
-		max:      max,
+		max:      bytes,
 		arenas:   map[*Arena]struct{}{},
 		starving: map[*Arena]struct{}{},
 	}

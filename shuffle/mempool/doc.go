@@ -18,9 +18,9 @@ var (
 
 // Backing makes the memory of regions.
 type Backing interface {
-	// NewRegion makes size bytes of zeroed memory. number is new within the arena. close gives the memory back; it is called
+	// NewRegion makes size bytes of zeroed memory. number is new within the arena. unmake gives the memory back; it is called
 	// once, when no lease of the region is out and none ever will be.
-	NewRegion(number uint32, size int64) (mem []byte, close func() error, err error)
+	NewRegion(number uint32, size int64) (mem []byte, unmake func() error, err error)
 }
 
 // Registrar makes the memory of a region known to a device.

@@ -3,6 +3,7 @@ package tcp
 import (
 	"bufio"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -31,7 +32,7 @@ func newFrames(r io.Reader) *frames {
 func (f *frames) next() (msg []byte, payload int, err error) {
 	header, err := f.r.Peek(headerLen)
 	if err != nil {
-		if err == io.EOF && len(header) > 0 {
+		if errors.Is(err, io.EOF) && len(header) > 0 {
 			err = io.ErrUnexpectedEOF
 		}
 		return nil, 0, err
@@ -67,7 +68,7 @@ func (f *frames) message(n int) ([]byte, error) {
 // payload fills dst. Where dst is larger than what was read ahead, the rest is read from the stream straight into it.
 func (f *frames) payload(dst []byte) error {
 	_, err := io.ReadFull(f.r, dst)
-	if err == io.EOF && len(dst) > 0 {
+	if errors.Is(err, io.EOF) && len(dst) > 0 {
 		err = io.ErrUnexpectedEOF
 	}
 	return err

@@ -119,8 +119,11 @@ func (c *server) greet() error {
 		return err
 	}
 	var req peerpb.Request
-	if err := proto.Unmarshal(msg, &req); err != nil || payload != 0 || req.GetHello() == nil {
-		return fmt.Errorf("it does not begin with a hello (%v)", err)
+	if err := proto.Unmarshal(msg, &req); err != nil {
+		return fmt.Errorf("it does not begin with a hello: %w", err)
+	}
+	if payload != 0 || req.GetHello() == nil {
+		return errors.New("it does not begin with a hello")
 	}
 	if v := req.GetHello().GetVersion(); v != protocol {
 		detail := fmt.Sprintf("this daemon speaks version %d of the protocol, not %d; install the same version of weft on all nodes", protocol, v)

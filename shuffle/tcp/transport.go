@@ -153,13 +153,13 @@ func (t *Transport) greet(sock *net.TCPConn, want [16]byte, hello *peerpb.Hello)
 		return nil, fmt.Errorf("read hello: %w", err)
 	}
 	var resp peerpb.Response
-	if err := proto.Unmarshal(msg, &resp); err != nil || payload != 0 {
-		return nil, fmt.Errorf("no weft daemon answers there: not a hello (%v)", err)
+	if err := proto.Unmarshal(msg, &resp); err != nil {
+		return nil, fmt.Errorf("no weft daemon answers there: not a hello: %w", err)
 	}
 	switch h := resp.GetHello(); {
 	case resp.GetRefused() != nil:
 		return nil, shuffle.Errorf(shuffle.ReasonPeerRefused, "refused: %s", resp.GetRefused().GetDetail())
-	case h == nil:
+	case h == nil || payload != 0:
 		return nil, errors.New("no weft daemon answers there: not a hello")
 	case h.GetVersion() != protocol:
 		return nil, shuffle.Errorf(shuffle.ReasonPeerRefused, "the peer speaks version %d of the protocol, this daemon %d", h.GetVersion(), protocol)
