@@ -63,6 +63,7 @@ func testHugeBlock(t *testing.T, c *Cluster) {
 	sum := r.checkGivenBack(t)
 	if sum.WeftBytes < length || sum.NettyBlocks != 0 {
 		t.Errorf("not all came by weft: %+v", sum)
+		r.checkWarnings(t) // tells why
 	}
 	if job := r.Shuffled(t)["hugeblock"]; job.BytesToFiles < length || job.RemoteBlocks != 1 {
 		t.Errorf("%+v", *job)
