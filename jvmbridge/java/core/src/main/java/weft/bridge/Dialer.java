@@ -9,7 +9,9 @@ import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
 import io.netty.channel.ChannelInitializer;
 import io.netty.channel.EventLoopGroup;
+import io.netty.channel.epoll.EpollChannelOption;
 import io.netty.channel.epoll.EpollDomainSocketChannel;
+import io.netty.channel.epoll.EpollMode;
 import io.netty.channel.unix.DomainSocketAddress;
 import io.netty.channel.unix.DomainSocketReadMode;
 import io.netty.channel.unix.FileDescriptor;
@@ -115,6 +117,9 @@ final class Dialer {
                 });
     if (handlers[handlers.length - 1] instanceof Descriptors) {
       bootstrap.option(UnixChannelOption.DOMAIN_SOCKET_READ_MODE, DomainSocketReadMode.FILE_DESCRIPTORS);
+      // Netty takes one descriptor at each wake-up. Edge-triggered, as it is by default before 4.2, the others would stay unseen until the
+      // next one comes.
+      bootstrap.option(EpollChannelOption.EPOLL_MODE, EpollMode.LEVEL_TRIGGERED);
     }
     ChannelFuture connected = bootstrap.connect(new DomainSocketAddress(socket.toString()));
     if (!connected.await(Math.max(1, deadline - System.nanoTime()), TimeUnit.NANOSECONDS)) {

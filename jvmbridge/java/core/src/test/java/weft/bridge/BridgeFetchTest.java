@@ -14,6 +14,7 @@ import java.io.RandomAccessFile;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.concurrent.CountDownLatch;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -88,6 +89,40 @@ class BridgeFetchTest {
     assertArrayEquals(content, sink.next().bytes());
     assertEquals(Reason.REASON_NOT_FOUND, sink.next().reason);
     file.close();
+  }
+
+  /** More than Netty reads of a socket at a time, and all of them while the event loop is busy: one wake-up tells of them all. */
+  @Test
+  void descriptorsThatCameTogetherAreAllTaken() throws Exception {
+    CountDownLatch busy = new CountDownLatch(1);
+    CountDownLatch sent = new CountDownLatch(1);
+    RecordingSink blocking =
+        new RecordingSink(1) {
+          @Override
+          public void delivered(int block, Share share, String transport) {
+            busy.countDown();
+            try {
+              sent.await();
+            } catch (InterruptedException e) {
+              Thread.currentThread().interrupt();
+            }
+          }
+        };
+    f.bridge.fetch(new FetchRequest(BridgeFixture.PEER, "2", new BlockNames(new String[] {"rdd_1_1"}), false), blocking);
+    daemon.send(delivered(daemon.nextFetch().getRequestId(), 0, 0, new long[] {0, 0, 0}));
+    busy.await();
+    int last = 40;
+    byte[] content = pattern(4096, 8);
+    for (int i = 0; i <= last; i++) {
+      daemon.addSegment(f.dir, i, SegmentKind.SEGMENT_RECEIVE, content).close();
+    }
+    sent.countDown();
+
+    RecordingSink sink = f.fetch(false, "rdd_1_2");
+    daemon.send(delivered(daemon.nextFetch().getRequestId(), 5, last, new long[] {0, 10, 20}));
+    RecordingSink.Event event = sink.next();
+    assertArrayEquals(Arrays.copyOfRange(content, 10, 30), event.bytes());
+    event.share.release();
   }
 
   @Test

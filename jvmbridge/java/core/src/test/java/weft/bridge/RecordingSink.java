@@ -8,7 +8,7 @@ import java.util.concurrent.atomic.AtomicIntegerArray;
 import weft.proto.BlockProto.Reason;
 
 /** Keeps what a fetch delivers, and counts how often each block ended. */
-final class RecordingSink implements FetchSink {
+class RecordingSink implements FetchSink {
   final BlockingQueue<Event> events = new LinkedBlockingQueue<>();
   final AtomicIntegerArray ends;
 
