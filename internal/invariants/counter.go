@@ -2,6 +2,7 @@ package invariants
 
 import (
 	"fmt"
+	"runtime/debug"
 	"sort"
 	"sync"
 	"sync/atomic"
@@ -11,6 +12,10 @@ import (
 type Counter struct {
 	name string
 	n    atomic.Int64
+
+	mu     sync.Mutex
+	stacks map[uint64]string // of those that are tracked
+	last   uint64
 }
 
 var counters struct {
@@ -37,14 +42,53 @@ func (c *Counter) Add(n int) {
 	}
 }
 
-// Open lists what was not given back, as "name: number", sorted; nil without the tag.
+// Track counts one thing and remembers where it was made. The function that it returns, called once, counts it as given back.
+func (c *Counter) Track() (givenBack func()) {
+	if !Enabled {
+		return func() {}
+	}
+	stack := string(debug.Stack())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stacks == nil {
+		c.stacks = map[uint64]string{}
+	}
+	c.last++
+	id := c.last
+	c.stacks[id] = stack
+	c.Add(1)
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.stacks, id)
+		c.Add(-1)
+	}
+}
+
+// oldest is where the oldest tracked thing was made, or nothing.
+func (c *Counter) oldest() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var first uint64
+	for id := range c.stacks {
+		if first == 0 || id < first {
+			first = id
+		}
+	}
+	if first == 0 {
+		return ""
+	}
+	return ", the oldest made at\n" + c.stacks[first]
+}
+
+// Open lists what was not given back, as "name: number" and where it was made if that is known, sorted; nil without the tag.
 func Open() []string {
 	counters.Lock()
 	defer counters.Unlock()
 	var open []string
 	for _, c := range counters.all {
 		if n := c.n.Load(); n != 0 {
-			open = append(open, fmt.Sprintf("%s: %d", c.name, n))
+			open = append(open, fmt.Sprintf("%s: %d%s", c.name, n, c.oldest()))
 		}
 	}
 	sort.Strings(open)

@@ -3,6 +3,7 @@ package invariants
 import (
 	"bytes"
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -41,6 +42,20 @@ func TestOpenNamesWhatIsLeft(t *testing.T) {
 		t.Errorf("Open() = %v, want %v", got, want)
 	}
 	c.Add(-2)
+	if got := Open(); got != nil {
+		t.Errorf("Open() = %v after all was given back", got)
+	}
+}
+
+func TestTrackTellsWhereTheOldestWasMade(t *testing.T) {
+	c := NewCounter("handle")
+	first, second := c.Track(), c.Track()
+	second()
+	open := strings.Join(Open(), "")
+	if got := strings.HasPrefix(open, "handle: 1, the oldest made at\n") && strings.Contains(open, "TestTrackTellsWhereTheOldestWasMade"); got != Enabled {
+		t.Errorf("Open() = %q", open)
+	}
+	first()
 	if got := Open(); got != nil {
 		t.Errorf("Open() = %v after all was given back", got)
 	}
