@@ -15,11 +15,15 @@ var allowed = map[string][]string{
 	"weft/jvmbridge/shm":        {"weft/shuffle/mempool", "weft/internal/invariants"},
 
 	"weft/shuffle/tcp":           {"weft/shuffle", "weft/shuffle/serve", "weft/internal/metrics", "weft/internal/pb/...", "weft/internal/invariants", "weft/internal/version"},
+	"weft/shuffle/rdma":          {"weft/verbs", "weft/internal/invariants"},
 	"weft/shuffle/mem":           {"weft/shuffle", "weft/shuffle/serve", "weft/internal/metrics", "weft/internal/invariants"},
 	"weft/shuffle/serve":         {"weft/shuffle", "weft/internal/metrics", "weft/internal/invariants"},
 	"weft/shuffle/transporttest": {"weft/shuffle", "weft/internal/..."},
 	"weft/shuffle":               {"weft/shuffle/mempool", "weft/internal/metrics", "weft/internal/invariants", "weft/internal/pb/blockpb"},
 	"weft/shuffle/mempool":       {"weft/internal/invariants"}, // memory: it knows nothing of blocks, Spark or metrics
+
+	"weft/verbs":           {"weft/internal/invariants"}, // no policy: it knows nothing of blocks
+	"weft/verbs/verbstest": {"weft/verbs"},
 
 	"weft/scripts/...": {},                       // tools of the test hosts
 	"weft/e2e":         {"weft/internal/status"}, // it uses what users have

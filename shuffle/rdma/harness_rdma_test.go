@@ -1,0 +1,117 @@
+//go:build rdma
+
+package rdma
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"time"
+
+	"weft/internal/leakcheck"
+	"weft/verbs"
+	"weft/verbs/verbstest"
+)
+
+const limit = time.Minute // many times what anything takes
+
+// ends are a reader and an owner on one device, in one process.
+type ends struct {
+	device   *Device
+	listener *Listener
+	owner    *verbs.PD
+	reader   *verbs.PD
+	source   []byte
+	there    *verbs.MR
+	target   []byte
+	here     *verbs.MR
+}
+
+func newEnds(t testing.TB, size int, opts Options) *ends {
+	t.Helper()
+	leakcheck.Check(t)
+	ctx := verbstest.Device(t)
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	device, err := NewDevice(ctx, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { verbstest.Close(t, device) })
+	e := &ends{device: device}
+	e.owner, e.source, e.there = memory(t, ctx, size, verbs.RemoteRead)
+	e.reader, e.target, e.here = memory(t, ctx, size, verbs.LocalWrite)
+	rng := rand.NewPCG(1, uint64(size))
+	for i := range e.source {
+		e.source[i] = byte(rng.Uint64())
+	}
+	_, addr := verbstest.Addrs(t, ctx)
+	if e.listener, err = device.Listen(netip.AddrPortFrom(addr, 0)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { verbstest.Close(t, e.listener) })
+	return e
+}
+
+func memory(t testing.TB, ctx *verbs.Context, size int, access verbs.Access) (*verbs.PD, []byte, *verbs.MR) {
+	t.Helper()
+	pd, err := ctx.AllocPD()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { verbstest.Close(t, pd) })
+	mem := verbstest.Memory(t, size)
+	mr, err := pd.RegMR(mem, access)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { verbstest.Close(t, mr) })
+	return pd, mem, mr
+}
+
+// dial connects the reader with the owner.
+func (e *ends) dial(t testing.TB) *Conn {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	c, err := e.device.Dial(ctx, e.reader, e.listener.Addr(), e.listener.Offer(e.owner))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
+	return c
+}
+
+// read is a READ of bytes [off, off+n) to the same place.
+func (e *ends) read(off, n int, done func(error)) Read {
+	return Read{Local: e.here.SGE(off, n), Remote: e.there.Remote(off), Done: done}
+}
+
+// within fails the test where ch is not closed in time.
+func within(t testing.TB, ch <-chan struct{}, what string) {
+	t.Helper()
+	select {
+	case <-ch:
+	case <-time.After(limit):
+		t.Fatalf("%s took more than %v", what, limit)
+	}
+}
+
+// result waits for the outcome of a READ.
+func result(t testing.TB, ch <-chan error) error {
+	t.Helper()
+	select {
+	case err := <-ch:
+		return err
+	case <-time.After(limit):
+		t.Fatalf("a READ did not end within %v", limit)
+		return nil
+	}
+}

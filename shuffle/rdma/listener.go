@@ -1,0 +1,227 @@
+package rdma
+
+import (
+	"crypto/rand"
+	"errors"
+	"net/netip"
+	"sync"
+	"time"
+
+	"weft/verbs"
+)
+
+// Token is what a reader shows to be let in: random, good for one connection. It goes over the authenticated control connection, and
+// so from nobody else.
+type Token [32]byte
+
+// tokenLife is how long a token is good. A reader connects at once.
+const tokenLife = time.Minute
+
+// Listener lets readers connect that show a token. What they read is up to the domain that the token stands for.
+type Listener struct {
+	device *Device
+	cm     *verbs.CMChannel
+	id     *verbs.CMID
+	ended  chan struct{}
+
+	mu     sync.Mutex
+	tokens map[Token]offer
+	conns  map[*verbs.CMID]*served
+}
+
+// offer is what a token is good for.
+type offer struct {
+	pd    *verbs.PD
+	until time.Time
+}
+
+// served is a reader's connection.
+type served struct {
+	id *verbs.CMID
+	qp *verbs.QP
+	pd *verbs.PD
+}
+
+// Listen listens at an address of the device; port 0: a free one.
+func (d *Device) Listen(addr netip.AddrPort) (*Listener, error) {
+	l := &Listener{device: d, ended: make(chan struct{}), tokens: map[Token]offer{}, conns: map[*verbs.CMID]*served{}}
+	err := l.open(addr)
+	if err != nil {
+		return nil, errors.Join(err, l.release())
+	}
+	go l.run()
+	return l, nil
+}
+
+func (l *Listener) open(addr netip.AddrPort) (err error) {
+	if l.cm, err = verbs.NewCMChannel(); err != nil {
+		return err
+	}
+	if l.id, err = l.cm.NewID(); err != nil {
+		return err
+	}
+	if err = l.id.Bind(addr); err != nil {
+		return err
+	}
+	return l.id.Listen(backlog)
+}
+
+// backlog is how many readers may be connecting at once; the others try again.
+const backlog = 128
+
+// Addr is where it listens.
+func (l *Listener) Addr() netip.AddrPort { return l.id.LocalAddr() }
+
+// Offer is a token for one reader of the domain's memory.
+func (l *Listener) Offer(pd *verbs.PD) Token {
+	var t Token
+	_, _ = rand.Read(t[:]) // never fails
+	now := time.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for old, o := range l.tokens {
+		if now.After(o.until) {
+			delete(l.tokens, old)
+		}
+	}
+	l.tokens[t] = offer{pd, now.Add(tokenLife)}
+	return t
+}
+
+// redeem is the domain that a token stands for; nil: it is good for nothing. mu is held.
+func (l *Listener) redeem(private []byte) *verbs.PD {
+	var t Token
+	if copy(t[:], private) < len(t) {
+		return nil
+	}
+	o, ok := l.tokens[t]
+	delete(l.tokens, t)
+	if !ok || time.Now().After(o.until) {
+		return nil
+	}
+	return o.pd
+}
+
+// Readers is how many connections there are.
+func (l *Listener) Readers() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.conns)
+}
+
+// Expel ends the connections of readers of the domain, and makes its tokens good for nothing. When it returns, nobody reads its memory.
+func (l *Listener) Expel(pd *verbs.PD) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for t, o := range l.tokens {
+		if o.pd == pd {
+			delete(l.tokens, t)
+		}
+	}
+	for _, s := range l.conns {
+		if s.pd == pd {
+			l.drop(s)
+		}
+	}
+}
+
+func (l *Listener) run() {
+	defer close(l.ended)
+	log := l.device.opts.Log.With("device", l.device.ctx.Name())
+	for {
+		e, err := l.cm.Next(time.Time{})
+		if err != nil {
+			if !errors.Is(err, verbs.ErrClosed) {
+				log.Error("no RDMA connections are accepted any more; peers use TCP", "err", err)
+			}
+			return
+		}
+		switch e.Type {
+		case verbs.CMConnectRequest:
+			if err := l.welcome(e); err != nil {
+				log.Warn("a peer's RDMA connection was not accepted; it uses TCP", "peer", e.New.PeerAddr(), "err", err)
+			}
+		case verbs.CMEstablished, verbs.CMTimewaitExit:
+		default:
+			l.mu.Lock()
+			if s := l.conns[e.ID]; s != nil {
+				l.drop(s)
+			}
+			l.mu.Unlock()
+		}
+	}
+}
+
+var errToken = errors.New("its token is unknown, used, or too old")
+
+// welcome accepts a connection, or refuses it.
+func (l *Listener) welcome(e *verbs.CMEvent) (err error) {
+	s := &served{id: e.New}
+	l.mu.Lock() // all the while, so that nobody slips past Expel
+	defer l.mu.Unlock()
+	defer func() {
+		if err != nil {
+			_ = s.id.Reject([]byte(err.Error()))
+			_ = s.close()
+		}
+	}()
+	if s.pd = l.redeem(e.PrivateData); s.pd == nil {
+		return errToken
+	}
+	d := l.device
+	if s.id.DeviceName() != d.ctx.Name() {
+		return errors.New("it came by another device, " + s.id.DeviceName())
+	}
+	// The device answers READs by itself: no request of this side is ever posted, and none completes.
+	if s.qp, err = s.id.CreateQP(verbs.QPConfig{PD: s.pd, SendCQ: d.comp.cq, RecvCQ: d.comp.cq, SendWRs: 1, RecvWRs: 1, SendSGEs: 1}); err != nil {
+		return err
+	}
+	if err := s.id.SetAckTimeout(d.opts.AckTimeout); err != nil {
+		d.opts.Log.Debug("no time-out for acknowledgements", "err", err)
+	}
+	if err := s.id.Accept(verbs.ConnParam{ResponderResources: min(e.ResponderResources, d.depth), RNRRetries: rnrRetries}); err != nil {
+		return err
+	}
+	l.conns[s.id] = s
+	return nil
+}
+
+// drop ends a reader's connection. mu is held.
+func (l *Listener) drop(s *served) {
+	delete(l.conns, s.id)
+	_ = s.id.Disconnect() // fails where the peer did
+	if err := s.close(); err != nil {
+		l.device.opts.Log.Error("an RDMA connection was not given back", "err", err)
+	}
+}
+
+func (s *served) close() error {
+	var err error
+	if s.qp != nil {
+		err = s.qp.Close()
+	}
+	return errors.Join(err, s.id.Close())
+}
+
+// Close ends all readers' connections. When it returns, nobody reads this side's memory.
+func (l *Listener) Close() error {
+	err := l.cm.Interrupt()
+	<-l.ended
+	l.mu.Lock()
+	for _, s := range l.conns {
+		l.drop(s)
+	}
+	l.mu.Unlock()
+	return errors.Join(err, l.release())
+}
+
+func (l *Listener) release() error {
+	var errs []error
+	if l.id != nil {
+		errs = append(errs, l.id.Close())
+	}
+	if l.cm != nil {
+		errs = append(errs, l.cm.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,208 @@
+package rdma
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"weft/internal/invariants"
+	"weft/verbs"
+)
+
+// Read is one READ: bytes of the peer's memory into as many of this side.
+type Read struct {
+	Local  verbs.SGE
+	Remote verbs.Remote
+	// Done is called once, with no lock held, by the completer's goroutine or by whoever ended the connection. It must not wait. Until then the device
+	// may write to Local.
+	Done func(error)
+}
+
+// errClosed is why READs fail that come after Close.
+var errClosed = errors.New("rdma: the connection was closed")
+
+// queue keeps READs in flight on one queue pair, as many as it holds; the others wait, in order. The first error is the cause, with which
+// everything fails that has not completed: what waits at once, what was posted as its flush is polled.
+type queue struct {
+	qp *verbs.QP
+
+	mu      sync.Mutex
+	batch   *verbs.SendBatch
+	flying  []Read // by id of the work request; Done is nil where the id is free
+	free    []uint64
+	waiting []Read // from first on
+	first   int
+	err     error
+	gone    chan struct{} // closed with err
+	empty   sync.Cond     // nothing is in flight
+
+	posts, reads atomic.Uint64 // calls into C, and what they began
+
+	ended []Read // of complete, used again
+}
+
+// newQueue keeps up to depth READs in flight on qp, whose completions have to be given to complete.
+func newQueue(qp *verbs.QP, depth int) *queue {
+	q := &queue{qp: qp, batch: verbs.NewSendBatch(depth, 1), flying: make([]Read, depth), free: make([]uint64, depth), gone: make(chan struct{})}
+	for i := range q.free {
+		q.free[i] = uint64(i)
+	}
+	q.empty.L = &q.mu
+	return q
+}
+
+// read begins READs.
+func (q *queue) read(rs []Read) {
+	q.mu.Lock()
+	q.waiting = append(q.waiting, rs...)
+	failed := q.post(1)
+	err := q.err
+	q.mu.Unlock()
+	for i := range failed {
+		failed[i].Done(err)
+	}
+}
+
+// post posts what waits, if least of it can go: each time is a call into C. It returns what has to fail with q.err. mu is held.
+func (q *queue) post(least int) (failed []Read) {
+	if q.err != nil {
+		return q.drop()
+	}
+	waiting := q.waiting[q.first:]
+	n := min(len(q.free), len(waiting))
+	if n == 0 || n < min(least, len(waiting)) {
+		return nil
+	}
+	rest := len(q.free) - n
+	ids := q.free[rest:]
+	for i, id := range ids {
+		q.flying[id] = waiting[i]
+		q.batch.Read(id, waiting[i].Remote, verbs.Signaled, waiting[i].Local)
+	}
+	q.free = q.free[:rest]
+	clear(waiting[:n])
+	if q.first += n; q.first == len(q.waiting) {
+		q.waiting, q.first = q.waiting[:0], 0
+	}
+	posted, err := q.qp.PostSend(q.batch)
+	q.posts.Add(1)
+	q.reads.Add(uint64(posted))
+	if err == nil {
+		return nil
+	}
+	for _, id := range ids[posted:] { // the device has not seen them
+		failed = append(failed, q.flying[id])
+		q.flying[id] = Read{}
+	}
+	q.free = append(q.free, ids[posted:]...)
+	q.breakOff(err)
+	return append(failed, q.drop()...)
+}
+
+// drop takes what waits. mu is held.
+func (q *queue) drop() []Read {
+	failed := q.waiting[q.first:]
+	q.waiting, q.first = nil, 0
+	return failed
+}
+
+// breakOff notes why the queue pair is of no more use, and has the device flush what is in flight. mu is held.
+func (q *queue) breakOff(err error) {
+	if q.err == nil {
+		q.err = err
+		close(q.gone)
+		_ = q.qp.ToError() // where that fails, too, close ends what is in flight
+	}
+}
+
+// complete handles completions, all of this queue pair. One goroutine does.
+func (q *queue) complete(wcs []verbs.WC) {
+	q.mu.Lock()
+	for i := range wcs {
+		id := wcs[i].ID()
+		invariants.Check(q.flying[id].Done != nil, "READ %d completed, which is not in flight", id)
+		q.ended = append(q.ended, q.flying[id])
+		q.flying[id] = Read{}
+		q.free = append(q.free, id)
+		if err := wcs[i].Err(); err != nil {
+			q.breakOff(err)
+		}
+	}
+	failed := q.post(len(q.flying) / 2)
+	if len(q.free) == len(q.flying) {
+		q.empty.Broadcast()
+	}
+	err := q.err
+	q.mu.Unlock()
+	for i := range q.ended {
+		if wcs[i].Status() == verbs.WCSuccess {
+			q.ended[i].Done(nil)
+		} else {
+			q.ended[i].Done(err)
+		}
+	}
+	for i := range failed {
+		failed[i].Done(err)
+	}
+	clear(q.ended)
+	q.ended = q.ended[:0]
+}
+
+// fail ends the queue: what waits fails now, what is in flight when it was flushed.
+func (q *queue) fail(err error) {
+	q.mu.Lock()
+	q.breakOff(err)
+	err = q.err
+	failed := q.drop()
+	q.mu.Unlock()
+	for i := range failed {
+		failed[i].Done(err)
+	}
+}
+
+// drained waits until nothing is in flight. The queue has failed, so the device flushes what is; giveUp ends the wait for one that does not.
+func (q *queue) drained(giveUp <-chan struct{}) {
+	stop := make(chan struct{})
+	go func() {
+		select {
+		case <-giveUp:
+			q.mu.Lock()
+			defer q.mu.Unlock()
+			q.empty.Broadcast()
+		case <-stop:
+		}
+	}()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.free) < len(q.flying) && !closed(giveUp) {
+		q.empty.Wait()
+	}
+	close(stop)
+}
+
+// destroyed ends what is in flight still: the queue pair has gone, and with it the device's right to the memory.
+func (q *queue) destroyed() error {
+	q.mu.Lock()
+	var left []Read
+	for id, r := range q.flying {
+		if r.Done != nil {
+			left = append(left, r)
+			q.flying[id] = Read{}
+		}
+	}
+	err := q.err
+	q.mu.Unlock()
+	for i := range left {
+		left[i].Done(err)
+	}
+	return q.batch.Close()
+}
+
+func closed(ch <-chan struct{}) bool {
+	select {
+	case <-ch:
+		return true
+	default:
+		return false
+	}
+}
