@@ -45,16 +45,25 @@ generate: setup ## Write generated code and docs anew (protoc comes from Debian'
 	go generate ./...
 
 .PHONY: test
-test: test-unit test-java test-spark ## Run all tests, on all Spark lines, with real faults
+test: test-unit test-java test-rdma test-spark ## Run all tests, on all Spark lines, with real faults
 
 .PHONY: test-unit
 test-unit: setup ## Run the Go tests, with the race detector and all assertions
-	go vet -tags invariants,e2e ./...
+	go vet -tags invariants,e2e,rdma ./...
 	go test -race -tags invariants ./...
 
 .PHONY: test-java
 test-java: setup build/weft ## Run the Java tests
 	$(MVN) verify
+
+.PHONY: rig
+rig: setup ## Build the kernel of the guests that have soft-RoCE, into build/rig (4 minutes, once)
+	@scripts/rig-kernel
+
+.PHONY: test-rdma
+test-rdma: rig ## Run the tests on RDMA verbs, in a guest with soft-RoCE, or on WEFT_TEST_DEVICE=mlx5_0 of this machine
+	go test -count=1 -tags rdma,invariants ./scripts/guests
+	scripts/test-rdma
 
 .PHONY: test-spark
 test-spark: build spark ## Run real Spark jobs on hosts in network namespaces (needs root); RUN=regexp for a part of them
@@ -72,9 +81,13 @@ demo: build ## Run a word count, a sort and a self-join on two hosts, stock Spar
 bench-fetch: build ## Measure block fetches: stock Netty, weft and the raw limit, into build/bench
 	build/weft bench fetch
 
+.PHONY: bench-rdma
+bench-rdma: rig ## Measure READs on soft-RoCE beside a bare C loop, into build/bench
+	scripts/bench-rdma
+
 .PHONY: lint
 lint: setup ## Check the style of the Go code and the scripts
-	$(TOOL) golangci-lint run --build-tags invariants,e2e
+	$(TOOL) golangci-lint run --build-tags invariants,e2e,rdma
 	$(TOOL) shfmt -d scripts
 
 .PHONY: fmt
@@ -83,6 +96,6 @@ fmt: setup ## Format the Go code and the scripts
 	$(TOOL) shfmt -w scripts
 
 .PHONY: clean
-clean: ## Remove what was built, but neither Spark nor Go
-	find build -mindepth 1 -maxdepth 1 ! -name spark ! -name go -exec rm -rf {} +
+clean: ## Remove what was built, but neither Spark nor Go nor the kernel of the guests
+	find build -mindepth 1 -maxdepth 1 ! -name spark ! -name go ! -name rig -exec rm -rf {} +
 	rm -rf jvmbridge/java/*/target

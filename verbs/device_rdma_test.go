@@ -130,8 +130,12 @@ func TestHandlesInUseStayOpen(t *testing.T) {
 		close func() error
 		has   string
 	}{
-		{client.PD.Close, "1 MR, 1 QP, 1 SRQ"}, {client.CQ.Close, "1 QP"}, {client.SRQ.Close, "1 QP"},
-		{client.Channel.Close, "1 CQ"}, {client.ID.Close, "1 QP"}, {client.CM.Close, "1 CMID"},
+		{client.PD.Close, "1 MR, 1 QP, 1 SRQ"},
+		{client.CQ.Close, "1 QP"},
+		{client.SRQ.Close, "1 QP"},
+		{client.Channel.Close, "1 CQ"},
+		{client.ID.Close, "1 QP"},
+		{client.CM.Close, "1 CMID"},
 	} {
 		if err := c.close(); !errors.Is(err, verbs.ErrInUse) || !strings.Contains(err.Error(), c.has) {
 			t.Errorf("%v, want it to say %q", err, c.has)

@@ -98,8 +98,8 @@ func TestRefusedReads(t *testing.T) {
 	device := verbstest.Device(t)
 	for name, spoil := range map[string]func(r *verbs.Remote){
 		"wrong rkey":       func(r *verbs.Remote) { r.RKey ^= 0x5a00 },
-		"past the end":     func(r *verbs.Remote) { r.Addr += 1 },
-		"before the start": func(r *verbs.Remote) { r.Addr -= 1 },
+		"past the end":     func(r *verbs.Remote) { r.Addr++ },
+		"before the start": func(r *verbs.Remote) { r.Addr-- },
 	} {
 		t.Run(name, func(t *testing.T) {
 			leakcheck.Check(t)

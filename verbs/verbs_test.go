@@ -59,7 +59,7 @@ func TestParentsStayOpenAsLongAsTheirChildren(t *testing.T) {
 	if err := parent.detach(free); !errors.Is(err, ErrInUse) || err.Error() != "closing a PD: 1 QP: still in use" {
 		t.Errorf("closing the parent: %v", err)
 	}
-	if err := child.detach(func() error { return syscall.EBUSY }); err != syscall.EBUSY {
+	if err := child.detach(func() error { return syscall.EBUSY }); !errors.Is(err, syscall.EBUSY) {
 		t.Errorf("closing what cannot be freed: %v", err)
 	}
 	check(child.detach(free))

@@ -149,6 +149,31 @@ func TestARefusedReadEndsTheConnection(t *testing.T) {
 	}
 }
 
+// The queue pair breaks in the middle: what has not arrived was flushed.
+func TestQueuePairBreaks(t *testing.T) {
+	e := newEnds(t, 16<<20, Options{Reads: 4})
+	c := e.dial(t)
+	ended := make(chan error, 64)
+	for i := range 64 {
+		c.Read(e.read(i%16<<20, 1<<20, func(err error) { ended <- err }))
+	}
+	if err := c.qp.ToError(); err != nil {
+		t.Fatal(err)
+	}
+	flushed := 0
+	for range 64 {
+		if err := result(t, ended); errors.Is(err, verbs.WCWRFlushErr) {
+			flushed++
+		} else if err != nil {
+			t.Errorf("%v", err)
+		}
+	}
+	if flushed == 0 {
+		t.Error("nothing was under way")
+	}
+	within(t, c.Gone(), "the end of the connection")
+}
+
 // Close with READs under way: all have ended when it returns.
 func TestCloseEndsWhatIsUnderWay(t *testing.T) {
 	e := newEnds(t, 16<<20, Options{Reads: 4})
