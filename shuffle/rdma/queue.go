@@ -5,7 +5,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"weft/internal/invariants"
 	"weft/verbs"
 )
 
@@ -34,7 +33,8 @@ type queue struct {
 	first   int
 	err     error
 	gone    chan struct{} // closed with err
-	empty   sync.Cond     // nothing is in flight
+	telling int           // goroutines that call Done
+	empty   sync.Cond     // nothing is in flight, and nobody calls Done
 
 	posts, reads atomic.Uint64 // calls into C, and what they began
 
@@ -56,12 +56,35 @@ func (q *queue) read(rs []Read) {
 	q.mu.Lock()
 	q.waiting = append(q.waiting, rs...)
 	failed := q.post(1)
+	q.tell(failed)
+}
+
+// tell fails READs with the queue's error. mu is held before and not after: nobody who is called back finds it held.
+func (q *queue) tell(failed []Read) {
+	if len(failed) == 0 {
+		q.mu.Unlock()
+		return
+	}
+	q.telling++
 	err := q.err
 	q.mu.Unlock()
 	for i := range failed {
 		failed[i].Done(err)
 	}
+	q.told()
 }
+
+func (q *queue) told() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.telling--
+	if q.over() {
+		q.empty.Broadcast()
+	}
+}
+
+// over tells whether nothing is in flight and every Done that was due was called. mu is held.
+func (q *queue) over() bool { return len(q.free) == len(q.flying) && q.telling == 0 }
 
 // post posts what waits, if least of it can go: each time is a call into C. It returns what has to fail with q.err. mu is held.
 func (q *queue) post(least int) (failed []Read) {
@@ -81,8 +104,10 @@ func (q *queue) post(least int) (failed []Read) {
 	}
 	q.free = q.free[:rest]
 	clear(waiting[:n])
-	if q.first += n; q.first == len(q.waiting) {
-		q.waiting, q.first = q.waiting[:0], 0
+	if q.first += n; 2*q.first >= len(q.waiting) { // moved at most once each, on average
+		left := copy(q.waiting, q.waiting[q.first:])
+		clear(q.waiting[left:])
+		q.waiting, q.first = q.waiting[:left], 0
 	}
 	posted, err := q.qp.PostSend(q.batch)
 	q.posts.Add(1)
@@ -118,10 +143,13 @@ func (q *queue) breakOff(err error) {
 // complete handles completions, all of this queue pair. One goroutine does.
 func (q *queue) complete(wcs []verbs.WC) {
 	q.mu.Lock()
+	q.telling++
 	for i := range wcs {
 		id := wcs[i].ID()
-		invariants.Check(q.flying[id].Done != nil, "READ %d completed, which is not in flight", id)
 		q.ended = append(q.ended, q.flying[id])
+		if q.flying[id].Done == nil {
+			continue // destroyed has ended it
+		}
 		q.flying[id] = Read{}
 		q.free = append(q.free, id)
 		if err := wcs[i].Err(); err != nil {
@@ -129,15 +157,14 @@ func (q *queue) complete(wcs []verbs.WC) {
 		}
 	}
 	failed := q.post(len(q.flying) / 2)
-	if len(q.free) == len(q.flying) {
-		q.empty.Broadcast()
-	}
 	err := q.err
 	q.mu.Unlock()
 	for i := range q.ended {
-		if wcs[i].Status() == verbs.WCSuccess {
+		switch {
+		case q.ended[i].Done == nil:
+		case wcs[i].Status() == verbs.WCSuccess:
 			q.ended[i].Done(nil)
-		} else {
+		default:
 			q.ended[i].Done(err)
 		}
 	}
@@ -146,21 +173,17 @@ func (q *queue) complete(wcs []verbs.WC) {
 	}
 	clear(q.ended)
 	q.ended = q.ended[:0]
+	q.told()
 }
 
 // fail ends the queue: what waits fails now, what is in flight when it was flushed.
 func (q *queue) fail(err error) {
 	q.mu.Lock()
 	q.breakOff(err)
-	err = q.err
-	failed := q.drop()
-	q.mu.Unlock()
-	for i := range failed {
-		failed[i].Done(err)
-	}
+	q.tell(q.drop())
 }
 
-// drained waits until nothing is in flight. The queue has failed, so the device flushes what is; giveUp ends the wait for one that does not.
+// drained waits until nothing is in flight and everybody was told. The queue has failed, so the device flushes what is; giveUp ends the wait for one that does not.
 func (q *queue) drained(giveUp <-chan struct{}) {
 	stop := make(chan struct{})
 	go func() {
@@ -174,7 +197,7 @@ func (q *queue) drained(giveUp <-chan struct{}) {
 	}()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for len(q.free) < len(q.flying) && !closed(giveUp) {
+	for !q.over() && !closed(giveUp) {
 		q.empty.Wait()
 	}
 	close(stop)
@@ -190,11 +213,7 @@ func (q *queue) destroyed() error {
 			q.flying[id] = Read{}
 		}
 	}
-	err := q.err
-	q.mu.Unlock()
-	for i := range left {
-		left[i].Done(err)
-	}
+	q.tell(left)
 	return q.batch.Close()
 }
 
