@@ -15,6 +15,7 @@ JAVA_SOURCES = $(shell find jvmbridge/java -name target -prune -o -path '*/src/m
 	proto/block.proto proto/bridge.proto
 MVN := mvn -q -B -f jvmbridge/java/pom.xml
 SPARK_LINES := 3.1.3 3.5.9 4.0.4 4.1.3
+comma := ,
 TOOL := go tool -modfile=scripts/tools/go.mod
 
 .PHONY: help
@@ -61,8 +62,8 @@ rig: setup ## Build the kernel of the guests that have soft-RoCE, into build/rig
 	@scripts/rig-kernel
 
 .PHONY: test-rdma
-test-rdma: rig ## Run the tests on RDMA verbs, in a guest with soft-RoCE, or on WEFT_TEST_DEVICE=mlx5_0 of this machine
-	go test -count=1 -tags rdma,invariants ./scripts/guests
+test-rdma: $(if $(WEFT_TEST_DEVICE),setup,rig) ## Run the tests on RDMA verbs, in guests with soft-RoCE, or on WEFT_TEST_DEVICE=mlx5_0 of this machine
+	$(if $(WEFT_TEST_DEVICE),,go test -count=1 -tags rdma$(comma)invariants ./scripts/guests)
 	scripts/test-rdma
 
 .PHONY: test-spark

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -17,6 +18,7 @@ type CMChannel struct {
 	c      *C.struct_rdma_event_channel
 	events *poller
 	event  C.struct_weft_cm_event // the last
+	taking sync.Mutex             // while an event is taken, and while a queue pair of an id is destroyed
 }
 
 // NewCMChannel makes a channel.
@@ -40,6 +42,8 @@ func NewCMChannel() (*CMChannel, error) {
 }
 
 func (ch *CMChannel) take() error {
+	ch.taking.Lock()
+	defer ch.taking.Unlock()
 	if rc, err := C.weft_cm_event(ch.c, &ch.event); rc != 0 {
 		return noEvent("rdma_get_cm_event", "this machine", err)
 	}
@@ -167,13 +171,20 @@ type CMID struct {
 	node
 	c      *C.struct_rdma_cm_id
 	cookie uintptr
+	ch     *CMChannel // under mu
+}
+
+func (id *CMID) channel() *CMChannel {
+	id.mu.Lock()
+	defer id.mu.Unlock()
+	return id.ch
 }
 
 var cmids registry[CMID]
 
 // NewID makes an id whose events come on the channel.
 func (ch *CMChannel) NewID() (*CMID, error) {
-	id := &CMID{}
+	id := &CMID{ch: ch}
 	if err := id.attach("CMID", &ch.node); err != nil {
 		return nil, err
 	}
@@ -188,7 +199,7 @@ func (ch *CMChannel) NewID() (*CMID, error) {
 
 // adoptID takes over the id of a connection request.
 func (ch *CMChannel) adoptID(c *C.struct_rdma_cm_id) (*CMID, error) {
-	id := &CMID{c: c}
+	id := &CMID{c: c, ch: ch}
 	if err := id.attach("CMID", &ch.node); err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import "C"
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"syscall"
 	"time"
@@ -144,10 +145,10 @@ func (id *CMID) Migrate(to *CMChannel) error {
 	}
 	id.mu.Lock()
 	from := id.parents[0]
-	id.parents = []*node{&to.node}
+	id.parents, id.ch = []*node{&to.node}, to
 	id.mu.Unlock()
 	from.release("CMID")
 	return nil
 }
 
-func milliseconds(d time.Duration) C.int { return C.int(max(1, d.Milliseconds())) }
+func milliseconds(d time.Duration) C.int { return C.int(min(max(1, d.Milliseconds()), math.MaxInt32)) }

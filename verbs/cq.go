@@ -209,3 +209,8 @@ func (w *WC) Err() error {
 	}
 	return &WCError{w.Status(), uint32(w.c.vendor_err), w.QPN(), w.ID()}
 }
+
+// NewWC is a completion as a device could have made it, for tests of who handles them.
+func NewWC(id uint64, qpn uint32, status WCStatus) WC {
+	return WC{C.struct_ibv_wc{wr_id: C.uint64_t(id), qp_num: C.uint32_t(qpn), status: uint32(status)}}
+}

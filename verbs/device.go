@@ -4,8 +4,8 @@ package verbs
 import "C"
 
 import (
+	"errors"
 	"fmt"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -45,7 +45,11 @@ func OpenDevices() (*Devices, error) {
 		return nil, err
 	}
 	for _, c := range slice(list, int(n)) {
-		d.all = append(d.all, &Context{devices: d, c: c, name: C.GoString(&c.device.name[0])})
+		ctx := &Context{devices: d, c: c, name: C.GoString(&c.device.name[0])}
+		if ctx.events, err = newPoller(int(c.async_fd), "asynchronous events of "+ctx.name, ctx.takeEvent); err != nil {
+			return nil, errors.Join(err, d.Close())
+		}
+		d.all = append(d.all, ctx)
 	}
 	return d, nil
 }
@@ -67,10 +71,8 @@ func (d *Devices) Device(name string) *Context {
 func (d *Devices) Close() error {
 	return d.detach(func() error {
 		for _, c := range d.all {
-			if c.events != nil {
-				if err := c.events.close(); err != nil {
-					return err
-				}
+			if err := c.events.close(); err != nil {
+				return err
 			}
 		}
 		C.weft_free_devices(d.list)
@@ -180,23 +182,16 @@ const (
 	EventLastWQE     EventType = C.IBV_EVENT_QP_LAST_WQE_REACHED
 )
 
-func (t EventType) String() string { return C.GoString(C.weft_event_name(C.int(t))) }
-
-var openEvents sync.Mutex
+func (t EventType) String() string {
+	if Load() != nil {
+		return fmt.Sprintf("IBV_EVENT_%d", int(t))
+	}
+	return C.GoString(C.weft_event_name(C.int(t)))
+}
 
 // NextEvent waits for an event until the deadline (os.ErrDeadlineExceeded; the zero time: without end) or Close of Devices (ErrClosed). It
 // is acknowledged at once. One goroutine may wait at a time.
 func (c *Context) NextEvent(deadline time.Time) (AsyncEvent, error) {
-	openEvents.Lock()
-	if c.events == nil {
-		p, err := newPoller(int(c.c.async_fd), "asynchronous events of "+c.Name(), c.takeEvent)
-		if err != nil {
-			openEvents.Unlock()
-			return AsyncEvent{}, err
-		}
-		c.events = p
-	}
-	openEvents.Unlock()
 	if err := c.events.setDeadline(deadline); err != nil {
 		return AsyncEvent{}, err
 	}

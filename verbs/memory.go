@@ -54,9 +54,11 @@ const (
 // MR is a memory region: memory that a device may use by itself. ibv_reg_mr(3).
 type MR struct {
 	node
-	pd  *PD
-	c   *C.struct_ibv_mr
-	len int
+	pd         *PD
+	c          *C.struct_ibv_mr
+	addr       uint64
+	lkey, rkey uint32
+	len        int
 }
 
 // RegMR registers memory, which stays the caller's: any mapping (anonymous, a shared-memory segment, a file), but no memory of Go's
@@ -74,14 +76,15 @@ func (pd *PD) RegMR(mem []byte, access Access) (*MR, error) {
 	if mr.c, err = C.weft_reg_mr(pd.c, pointer(mem), C.size_t(len(mem)), C.int(access)); mr.c == nil {
 		return nil, mr.undo(failed("ibv_reg_mr", fmt.Sprintf("%d bytes on %s", len(mem), pd.ctx.Name()), err))
 	}
+	mr.addr, mr.lkey, mr.rkey = uint64(uintptr(mr.c.addr)), uint32(mr.c.lkey), uint32(mr.c.rkey)
 	return mr, nil
 }
 
 // RKey is what a peer needs to reach the region, beside an address in it.
-func (mr *MR) RKey() uint32 { return uint32(mr.c.rkey) }
+func (mr *MR) RKey() uint32 { return mr.rkey }
 
 // Addr is the address of the region's first byte, in a peer's work requests.
-func (mr *MR) Addr() uint64 { return uint64(uintptr(mr.c.addr)) }
+func (mr *MR) Addr() uint64 { return mr.addr }
 
 // Len is the region's length in bytes.
 func (mr *MR) Len() int { return mr.len }
@@ -91,7 +94,7 @@ func (mr *MR) SGE(off, n int) SGE {
 	if off < 0 || n < 0 || off > mr.len-n {
 		panic(fmt.Sprintf("verbs: [%d, %d) of a memory region of %d bytes", off, off+n, mr.len))
 	}
-	return SGE{mr.Addr() + uint64(off), uint32(n), uint32(mr.c.lkey)}
+	return SGE{mr.Addr() + uint64(off), uint32(n), mr.lkey}
 }
 
 // Remote names a place of this region for a peer's work requests.

@@ -71,11 +71,11 @@ func (p *poller) setDeadline(t time.Time) error {
 
 // close ends a wait under way and returns when it has: the library's descriptor may go then.
 func (p *poller) close() error {
-	if p.over.Swap(true) {
-		return nil
+	var err error
+	if !p.over.Swap(true) {
+		err = p.file.Close()
 	}
-	err := p.file.Close()
-	p.busy.Lock()
+	p.busy.Lock() // until who waits has left
 	defer p.busy.Unlock()
 	return err
 }

@@ -10,6 +10,7 @@ type QP struct {
 	node
 	id     *CMID
 	c      *C.struct_ibv_qp
+	num    uint32
 	inline int
 }
 
@@ -46,12 +47,12 @@ func (id *CMID) CreateQP(cfg QPConfig) (*QP, error) {
 	if rc, err := C.weft_create_qp(id.c, cfg.PD.c, &a); rc != 0 {
 		return nil, q.undo(failed("rdma_create_qp", fmt.Sprintf("%d requests on %s", cfg.SendWRs, cfg.PD.ctx.Name()), err))
 	}
-	q.c, q.inline = id.c.qp, int(a.inline_data)
+	q.c, q.num, q.inline = id.c.qp, uint32(id.c.qp.qp_num), int(a.inline_data)
 	return q, nil
 }
 
 // Num is the queue pair's number, as in completions.
-func (q *QP) Num() uint32 { return uint32(q.c.qp_num) }
+func (q *QP) Num() uint32 { return q.num }
 
 // Inline is how many bytes may be sent Inline.
 func (q *QP) Inline() int { return q.inline }
@@ -85,10 +86,16 @@ func (q *QP) ToError() error {
 	return nil
 }
 
-// Close gives the queue pair back. What was under way does not complete any more, and its memory is not touched any more.
+// Close gives the queue pair back. Where it succeeds, what was under way does not complete any more, but completions that were there can still be
+// polled, and its memory is not touched any more.
 func (q *QP) Close() error {
 	return q.detach(func() error {
-		C.weft_destroy_qp(q.id.c)
+		ch := q.id.channel()
+		ch.taking.Lock() // the library itself changes the queue pair of an id whose event it takes
+		defer ch.taking.Unlock()
+		if rc, err := C.weft_destroy_qp(q.id.c); rc != 0 {
+			return failed("ibv_destroy_qp", q.what(), err)
+		}
 		return nil
 	})
 }

@@ -27,6 +27,7 @@
 	F(void, ibv_ack_cq_events, (struct ibv_cq *, unsigned int)) \
 	F(struct ibv_srq *, ibv_create_srq, (struct ibv_pd *, struct ibv_srq_init_attr *)) \
 	F(int, ibv_destroy_srq, (struct ibv_srq *)) \
+	F(int, ibv_destroy_qp, (struct ibv_qp *)) \
 	F(int, ibv_modify_qp, (struct ibv_qp *, struct ibv_qp_attr *, int)) \
 	F(int, ibv_query_qp, (struct ibv_qp *, struct ibv_qp_attr *, int, struct ibv_qp_init_attr *))
 
@@ -50,8 +51,7 @@
 	F(int, rdma_accept, (struct rdma_cm_id *, struct rdma_conn_param *)) \
 	F(int, rdma_reject, (struct rdma_cm_id *, const void *, uint8_t)) \
 	F(int, rdma_disconnect, (struct rdma_cm_id *)) \
-	F(int, rdma_create_qp, (struct rdma_cm_id *, struct ibv_pd *, struct ibv_qp_init_attr *)) \
-	F(void, rdma_destroy_qp, (struct rdma_cm_id *))
+	F(int, rdma_create_qp, (struct rdma_cm_id *, struct ibv_pd *, struct ibv_qp_init_attr *))
 
 #define DECLARE(result, name, arguments) result(*name) arguments;
 static struct functions {
@@ -299,7 +299,14 @@ int weft_create_qp(struct rdma_cm_id *id, struct ibv_pd *pd, struct weft_qp_attr
 	return 0;
 }
 
-void weft_destroy_qp(struct rdma_cm_id *id) { lib.rdma_destroy_qp(id); }
+// Not by rdma_destroy_qp, which does not tell whether the device has let go.
+int weft_destroy_qp(struct rdma_cm_id *id)
+{
+	int err = lib.ibv_destroy_qp(id->qp);
+	if (!err)
+		id->qp = NULL;
+	return fail(err);
+}
 
 int weft_qp_to_error(struct ibv_qp *qp)
 {

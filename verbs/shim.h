@@ -94,7 +94,7 @@ struct weft_qp_attr {
 };
 
 int weft_create_qp(struct rdma_cm_id *id, struct ibv_pd *pd, struct weft_qp_attr *a);
-void weft_destroy_qp(struct rdma_cm_id *id);
+int weft_destroy_qp(struct rdma_cm_id *id);
 int weft_qp_to_error(struct ibv_qp *qp);
 int weft_qp_state(struct ibv_qp *qp, int *state);
 

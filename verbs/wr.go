@@ -105,8 +105,17 @@ func (b *SendBatch) Close() error {
 	})
 }
 
-// PostSend posts the batch's requests by one call. It tells how many were posted, all where there is no error, and empties the batch. It
-// allocates nothing.
+// posted is how many requests were, if bad is the first that was not. A provider that took them all and then failed to ring the doorbell names none:
+// the device may have them.
+func posted[T any](wrs []T, bad *T) int {
+	if bad == nil {
+		return len(wrs)
+	}
+	return index(wrs, bad)
+}
+
+// PostSend posts the batch's requests by one call. It tells how many were posted, all where there is no error, and empties the batch. With an
+// error, too, those that were posted complete, or end with the queue pair. It allocates nothing.
 func (q *QP) PostSend(b *SendBatch) (int, error) {
 	n := b.n
 	b.n = 0
@@ -115,7 +124,7 @@ func (q *QP) PostSend(b *SendBatch) (int, error) {
 	}
 	var bad *C.struct_ibv_send_wr
 	if rc, err := C.weft_post_send(q.c, &b.wrs[0], &bad); rc != 0 {
-		return index(b.wrs, bad), failed("ibv_post_send", q.what(), err)
+		return posted(b.wrs[:n], bad), failed("ibv_post_send", q.what(), err)
 	}
 	return n, nil
 }
@@ -169,7 +178,7 @@ func (q *QP) PostRecv(b *RecvBatch) (int, error) {
 	}
 	var bad *C.struct_ibv_recv_wr
 	if rc, err := C.weft_post_recv(q.c, &b.wrs[0], &bad); rc != 0 {
-		return index(b.wrs, bad), failed("ibv_post_recv", q.what(), err)
+		return posted(b.wrs[:n], bad), failed("ibv_post_recv", q.what(), err)
 	}
 	return n, nil
 }
@@ -203,7 +212,7 @@ func (s *SRQ) PostRecv(b *RecvBatch) (int, error) {
 	}
 	var bad *C.struct_ibv_recv_wr
 	if rc, err := C.weft_post_srq_recv(s.c, &b.wrs[0], &bad); rc != 0 {
-		return index(b.wrs, bad), failed("ibv_post_srq_recv", s.pd.ctx.Name(), err)
+		return posted(b.wrs[:n], bad), failed("ibv_post_srq_recv", s.pd.ctx.Name(), err)
 	}
 	return n, nil
 }

@@ -24,7 +24,7 @@ var allowed = map[string][]string{
 	"weft/shuffle/mempool":       {"weft/internal/invariants"}, // memory: it knows nothing of blocks, Spark or metrics
 
 	"weft/verbs":           {"weft/internal/invariants"}, // no policy: it knows nothing of blocks
-	"weft/verbs/verbstest": {"weft/verbs"},
+	"weft/verbs/verbstest": {"weft/verbs", "weft/internal/leakcheck"},
 
 	"weft/scripts/...": {},                       // tools of the test hosts
 	"weft/e2e":         {"weft/internal/status"}, // it uses what users have

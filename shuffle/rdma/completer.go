@@ -26,6 +26,7 @@ type completer struct {
 	mu     sync.RWMutex
 	queues map[uint32]*queue // by number of the queue pair
 	room   int               // completions that the CQ can hold beside those of queues
+	users  int               // connections and listeners
 	err    error             // why it ended
 }
 
@@ -54,6 +55,7 @@ func (c *completer) reserve(depth int) error {
 		return fmt.Errorf("rdma: the completion queue has no room for another connection of %d READs; %d connections have it all", depth, len(c.queues))
 	}
 	c.room -= depth
+	c.users++
 	return nil
 }
 
@@ -61,18 +63,23 @@ func (c *completer) giveBack(depth int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.room += depth
+	c.users--
 }
 
-func (c *completer) add(q *queue) {
+// add begins to give completions of the queue pair to q. It fails where nobody reads completions any more.
+func (c *completer) add(qpn uint32, q *queue) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.queues[q.qp.Num()] = q
+	if c.err == nil {
+		c.queues[qpn] = q
+	}
+	return c.err
 }
 
-func (c *completer) remove(q *queue) {
+func (c *completer) remove(qpn uint32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.queues, q.qp.Num())
+	delete(c.queues, qpn)
 }
 
 func (c *completer) run() {
@@ -145,8 +152,17 @@ func (c *completer) broken(err error) {
 	}
 }
 
-// close ends the goroutine. No queue is left.
+// close ends the goroutine. ErrInUse, and nothing changed, while there are connections or listeners.
 func (c *completer) close() error {
+	c.mu.Lock()
+	if c.users > 0 {
+		c.mu.Unlock()
+		return fmt.Errorf("rdma: closing a device with %d connections and listeners: %w", c.users, verbs.ErrInUse)
+	}
+	if c.err == nil {
+		c.err = errClosed
+	}
+	c.mu.Unlock()
 	err := c.channel.Interrupt()
 	<-c.ended
 	return errors.Join(err, c.cq.Close(), c.channel.Close())

@@ -178,16 +178,24 @@ func TestQueuePairBreaks(t *testing.T) {
 func TestCloseEndsWhatIsUnderWay(t *testing.T) {
 	e := newEnds(t, 16<<20, Options{Reads: 4})
 	c := e.dial(t)
-	var ended atomic.Int32
+	var ended, cut atomic.Int32
 	const count = 64
 	for i := range count {
-		c.Read(e.read(i%16<<20, 1<<20, func(error) { ended.Add(1) }))
+		c.Read(e.read(i%16<<20, 1<<20, func(err error) {
+			ended.Add(1)
+			if errors.Is(err, errClosed) {
+				cut.Add(1)
+			}
+		}))
 	}
 	if err := c.Close(); err != nil {
 		t.Error(err)
 	}
 	if n := ended.Load(); n != count {
 		t.Errorf("%d of %d READs had ended when Close returned", n, count)
+	}
+	if cut.Load() == 0 {
+		t.Error("nothing was under way")
 	}
 	late := make(chan error, 1)
 	c.queue.read([]Read{e.read(0, 1, func(err error) { late <- err })})
@@ -200,17 +208,36 @@ func TestCloseEndsWhatIsUnderWay(t *testing.T) {
 func TestExpelledReader(t *testing.T) {
 	e := newEnds(t, 16<<20, Options{})
 	c, other := e.dial(t), e.dial(t)
-	ended := make(chan error, 64)
-	for i := range 64 {
-		c.Read(e.read(i%16<<20, 1<<20, func(err error) { ended <- err }))
-	}
+	const count = 4096 // seconds of reading
+	ended, started := make(chan error, count), make(chan struct{})
 	unused := e.listener.Offer(e.owner)
-	e.listener.Expel(e.owner)
+	expelled := make(chan struct{})
+	go func() {
+		defer close(expelled)
+		<-started
+		e.listener.Expel(e.owner)
+	}()
+	var came atomic.Int32
+	for i := range count {
+		c.Read(e.read(i%16<<20, 1<<20, func(err error) {
+			ended <- err
+			if came.Add(1) == 100 {
+				close(started)
+			}
+		}))
+	}
+	within(t, expelled, "expelling")
 	if n := e.listener.Readers(); n != 0 {
 		t.Errorf("%d readers are left", n)
 	}
-	for range 64 {
-		_ = result(t, ended) // some came before
+	failed := 0
+	for range count {
+		if err := result(t, ended); err != nil { // some came before
+			failed++
+		}
+	}
+	if failed == 0 {
+		t.Error("all READs came through: nothing was under way")
 	}
 	within(t, c.Gone(), "the end of the first connection")
 	within(t, other.Gone(), "the end of the second connection")
@@ -238,6 +265,60 @@ func TestTokens(t *testing.T) {
 	}
 	if n := e.listener.Readers(); n != 1 {
 		t.Errorf("%d readers", n)
+	}
+	e.listener.life = -time.Second
+	if _, err := e.device.Dial(ctx, e.reader, e.listener.Addr(), e.listener.Offer(e.owner)); err == nil || !strings.Contains(err.Error(), "too old") {
+		t.Errorf("a token that is too old: %v", err)
+	}
+}
+
+// What is closed in the wrong order is refused, and goes on.
+func TestClosedInTheWrongOrder(t *testing.T) {
+	e := newEnds(t, 4096, Options{})
+	c := e.dial(t)
+	if err := e.device.Close(); !errors.Is(err, verbs.ErrInUse) {
+		t.Errorf("closing a device in use: %v", err)
+	}
+	ended := make(chan error, 1)
+	c.Read(e.read(0, 4096, func(err error) { ended <- err }))
+	if err := result(t, ended); err != nil {
+		t.Errorf("a READ after that: %v", err)
+	}
+	gone, err := e.device.ctx.AllocPD()
+	if err != nil {
+		t.Fatal(err)
+	}
+	verbstest.Close(t, gone)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	if _, err := e.device.Dial(ctx, gone, e.listener.Addr(), e.listener.Offer(e.owner)); !errors.Is(err, verbs.ErrClosed) {
+		t.Errorf("dialling with a closed domain: %v", err)
+	}
+	e.dial(t)
+}
+
+// What was offered over a control connection ends with it, used or not; what others were offered does not.
+func TestWithdrawnTokens(t *testing.T) {
+	e := newEnds(t, 4096, Options{})
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	used, unused := e.listener.Offer(e.owner), e.listener.Offer(e.owner)
+	c, err := e.device.Dial(ctx, e.reader, e.listener.Addr(), used)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer verbstest.Close(t, c)
+	other := e.dial(t)
+	e.listener.Withdraw(used)
+	e.listener.Withdraw(unused)
+	within(t, c.Gone(), "the end of the connection")
+	if _, err := e.device.Dial(ctx, e.reader, e.listener.Addr(), unused); err == nil || !strings.Contains(err.Error(), errToken.Error()) {
+		t.Errorf("a token that was withdrawn: %v", err)
+	}
+	ended := make(chan error, 1)
+	other.Read(e.read(0, 4096, func(err error) { ended <- err }))
+	if err := result(t, ended); err != nil || e.listener.Readers() != 1 {
+		t.Errorf("another connection: %v; %d readers", err, e.listener.Readers())
 	}
 }
 

@@ -54,6 +54,9 @@ type Device struct {
 // NewDevice begins to use a device.
 func NewDevice(ctx *verbs.Context, opts Options) (*Device, error) {
 	d := &Device{opts: opts.withDefaults(), ctx: ctx}
+	if d.opts.Reads < 1 || d.opts.Connections < 1 {
+		return nil, fmt.Errorf("rdma: %d READs on each of %d connections: want at least 1", d.opts.Reads, d.opts.Connections)
+	}
 	if d.opts.Retries < 0 || d.opts.Retries > 6 || d.opts.AckTimeout < 1 || d.opts.AckTimeout > 31 {
 		return nil, fmt.Errorf("rdma: %d retries after 4.096 us * 2^%d: want 1 to 6, and 1 to 31", d.opts.Retries, d.opts.AckTimeout)
 	}
@@ -70,7 +73,7 @@ func NewDevice(ctx *verbs.Context, opts Options) (*Device, error) {
 	return d, err
 }
 
-// Close ends the use. ErrInUse while there are connections.
+// Close ends the use. ErrInUse while there are connections or listeners.
 func (d *Device) Close() error { return d.comp.close() }
 
 // patience is how long a queue pair may take to flush what is in flight: it does so at once, unless the device is broken.

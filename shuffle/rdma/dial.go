@@ -31,6 +31,9 @@ func (d *Device) Dial(ctx context.Context, pd *verbs.PD, peer netip.AddrPort, to
 	c := &Conn{device: d}
 	err := c.connect(ctx, pd, peer, token)
 	if err != nil {
+		if c.queue != nil {
+			c.queue.fail(err)
+		}
 		err = fmt.Errorf("rdma: %v: %w", peer, errors.Join(err, c.release()))
 		d.comp.giveBack(d.opts.Reads)
 		return nil, err
@@ -46,7 +49,7 @@ func (c *Conn) connect(ctx context.Context, pd *verbs.PD, peer netip.AddrPort, t
 	}
 	stop := context.AfterFunc(ctx, func() { _ = c.cm.Interrupt() })
 	defer func() {
-		if !stop() && err == nil || errors.Is(err, verbs.ErrClosed) {
+		if !stop() && (err == nil || errors.Is(err, verbs.ErrClosed)) {
 			err = context.Cause(ctx)
 		}
 	}()
@@ -92,7 +95,9 @@ func (c *Conn) request(pd *verbs.PD, token Token) error {
 		return err
 	}
 	c.queue = newQueue(c.qp, d.opts.Reads)
-	d.comp.add(c.queue)
+	if err := d.comp.add(c.qp.Num(), c.queue); err != nil {
+		return err
+	}
 	return c.id.Connect(verbs.ConnParam{PrivateData: token[:], InitiatorDepth: d.depth, Retries: d.opts.Retries, RNRRetries: rnrRetries})
 }
 
@@ -108,11 +113,14 @@ func explain(e *verbs.CMEvent, err error) error {
 			break
 		}
 	}
-	if len(said) == 0 {
+	if len(said) == 0 && e.Status == nobodyListens {
 		return fmt.Errorf("nobody listens there: %w", err)
 	}
 	return fmt.Errorf("refused: %s: %w", said, err)
 }
+
+// nobodyListens is the InfiniBand standard's reason for rejecting a connection to a port without a listener.
+const nobodyListens = 8
 
 // Read begins READs. Dones of an unbroken connection are called in their order.
 func (c *Conn) Read(reads ...Read) { c.queue.read(reads) }
@@ -138,16 +146,14 @@ func (c *Conn) watch() {
 	}
 }
 
-// Close ends the connection. When it returns, every Done was called and no memory will be written any more.
+// Close ends the connection. When it returns nil, every Done was called and no memory will be written any more. With an error the device may not have
+// let go: then what was in flight never ends.
 func (c *Conn) Close() error { return c.close() }
 
 func (c *Conn) end() error {
 	c.queue.fail(errClosed)
 	_ = c.id.Disconnect() // fails where the peer did
-	broken := make(chan struct{})
-	timer := time.AfterFunc(patience, func() { close(broken) })
-	c.queue.drained(broken)
-	if !timer.Stop() {
+	if !c.queue.drained(patience, c.device.comp.ended) {
 		c.device.opts.Log.Error("an RDMA device did not flush what was in flight; its queue pair is destroyed", "device", c.device.ctx.Name())
 	}
 	err := c.cm.Interrupt()
@@ -161,8 +167,11 @@ func (c *Conn) end() error {
 func (c *Conn) release() error {
 	var errs []error
 	if c.qp != nil {
-		c.device.comp.remove(c.queue)
-		errs = append(errs, c.qp.Close(), c.queue.destroyed())
+		c.device.comp.remove(c.qp.Num())
+		if err := c.qp.Close(); err != nil {
+			return err
+		}
+		errs = append(errs, c.queue.destroyed())
 	}
 	if c.id != nil {
 		errs = append(errs, c.id.Close())

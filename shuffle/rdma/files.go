@@ -28,6 +28,8 @@ type Files struct {
 	pieces map[pieceKey]*piece
 	idle   list.List // of *piece that nobody uses, the longest first
 	bytes  int64     // registered
+	unused int64     // of them, those of idle pieces
+	failed error     // of closing pieces, for Close to tell
 }
 
 // pieceKey is a piece of a file, whatever it is called. A file that takes the inode of a removed one is another: the mapping keeps the old one
@@ -106,6 +108,7 @@ func (f *Files) use(file *os.File, key pieceKey, size int64) (*piece, error) {
 		if p.users++; p.idle != nil {
 			f.idle.Remove(p.idle)
 			p.idle = nil
+			f.unused -= int64(len(p.mem))
 		}
 		f.mu.Unlock()
 		<-p.ready
@@ -121,11 +124,13 @@ func (f *Files) use(file *os.File, key pieceKey, size int64) (*piece, error) {
 		f.pieces[key] = p
 	}
 	f.mu.Unlock()
-	err := closeAll(gone)
-	if !ok {
-		return nil, errors.Join(ErrNoRoom, err)
+	if err := closeAll(gone); err != nil {
+		f.lost(err)
 	}
-	if p.err = errors.Join(err, p.register(f.pd, file, f.piece, length)); p.err != nil {
+	if !ok {
+		return nil, ErrNoRoom
+	}
+	if p.err = p.register(f.pd, file, f.piece, length); p.err != nil {
 		f.mu.Lock()
 		delete(f.pieces, key)
 		f.bytes -= length
@@ -137,14 +142,15 @@ func (f *Files) use(file *os.File, key pieceKey, size int64) (*piece, error) {
 
 // makeRoom takes idle pieces off until n bytes fit, and counts these. mu is held; the pieces are to be closed without it.
 func (f *Files) makeRoom(n int64) (gone []*piece, ok bool) {
+	if f.bytes-f.unused+n > f.max {
+		return nil, false
+	}
 	for f.bytes+n > f.max {
 		oldest := f.idle.Front()
-		if oldest == nil {
-			return gone, false
-		}
 		p := f.idle.Remove(oldest).(*piece) //nolint:forcetypeassert // it holds nothing else
 		delete(f.pieces, p.key)
 		f.bytes -= int64(len(p.mem))
+		f.unused -= int64(len(p.mem))
 		gone = append(gone, p)
 	}
 	f.bytes += n
@@ -156,15 +162,15 @@ func (p *piece) register(pd *verbs.PD, file *os.File, size, length int64) error 
 	if err != nil {
 		return err
 	}
-	err = errors.Join(raw.Control(func(fd uintptr) {
+	closed := raw.Control(func(fd uintptr) {
 		// Another open file, since the caller's may be for reading alone.
 		var writable int
 		if writable, err = unix.Open(fmt.Sprintf("/proc/self/fd/%d", fd), unix.O_RDWR|unix.O_CLOEXEC, 0); err == nil {
 			p.mem, err = unix.Mmap(writable, p.key.number*size, int(length), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 			_ = unix.Close(writable)
 		}
-	}), err)
-	if err != nil {
+	})
+	if err = errors.Join(closed, err); err != nil {
 		return fmt.Errorf("%s: mapping it for writing, as registering wants it: %w", file.Name(), err)
 	}
 	if p.mr, err = pd.RegMR(p.mem, verbs.RemoteRead); err != nil {
@@ -186,7 +192,15 @@ func (f *Files) drop(p *piece) {
 	defer f.mu.Unlock()
 	if p.users--; p.users == 0 && p.err == nil {
 		p.idle = f.idle.PushBack(p)
+		f.unused += int64(len(p.mem))
 	}
+}
+
+// lost notes that a piece could not be given back.
+func (f *Files) lost(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.failed = errors.Join(f.failed, err)
 }
 
 // Registered is how many bytes are.
@@ -206,19 +220,24 @@ func (f *Files) Close() error {
 	left := len(f.pieces) - len(all)
 	f.idle.Init()
 	clear(f.pieces)
-	f.bytes = 0
+	f.bytes, f.unused = 0, 0
+	err := f.failed
 	f.mu.Unlock()
 	if left > 0 {
-		return errors.Join(fmt.Errorf("rdma: %d pieces of files are in use still", left), closeAll(all))
+		err = errors.Join(err, fmt.Errorf("rdma: %d pieces of files are in use still", left))
 	}
-	return closeAll(all)
+	return errors.Join(err, closeAll(all))
 }
 
-// closeAll ends registrations, then mappings.
+// closeAll ends registrations, then mappings; a mapping that the device has still stays.
 func closeAll(pieces []*piece) error {
 	var errs []error
 	for _, p := range pieces {
-		errs = append(errs, p.mr.Close(), unix.Munmap(p.mem))
+		err := p.mr.Close()
+		if err == nil {
+			err = unix.Munmap(p.mem)
+		}
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }

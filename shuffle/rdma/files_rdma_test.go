@@ -41,9 +41,9 @@ func dataFile(t *testing.T, n int) (*os.File, []byte) {
 	return f, data
 }
 
-func newFiles(t *testing.T, e *ends, max int64) *Files {
+func newFiles(t *testing.T, e *ends, most int64) *Files {
 	t.Helper()
-	files := NewFiles(e.owner, filePiece, max)
+	files := NewFiles(e.owner, filePiece, most)
 	t.Cleanup(func() { verbstest.Close(t, files) })
 	return files
 }
@@ -182,8 +182,8 @@ func TestFilesThatCannotBeRegistered(t *testing.T) {
 // Goroutines that pin ranges of a few files, with room for a part of them: each piece is registered once at a time, and the limit holds.
 func TestManyPinAtOnce(t *testing.T) {
 	e := newEnds(t, 4096, Options{})
-	const max = 3 * filePiece
-	files := newFiles(t, e, max)
+	const most = 3 * filePiece
+	files := newFiles(t, e, most)
 	a, _ := dataFile(t, 3*filePiece)
 	b, _ := dataFile(t, 2*filePiece+100)
 	var wg sync.WaitGroup
@@ -205,7 +205,7 @@ func TestManyPinAtOnce(t *testing.T) {
 					t.Error(err)
 				default:
 					pinned.Add(1)
-					if n := files.Registered(); n > max {
+					if n := files.Registered(); n > most {
 						t.Errorf("%d bytes are registered", n)
 					}
 					p.Release()

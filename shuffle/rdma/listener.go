@@ -22,6 +22,8 @@ type Listener struct {
 	device *Device
 	cm     *verbs.CMChannel
 	id     *verbs.CMID
+	addr   netip.AddrPort
+	life   time.Duration // of a token
 	ended  chan struct{}
 
 	mu     sync.Mutex
@@ -37,18 +39,23 @@ type offer struct {
 
 // served is a reader's connection.
 type served struct {
-	id *verbs.CMID
-	qp *verbs.QP
-	pd *verbs.PD
+	id    *verbs.CMID
+	qp    *verbs.QP
+	pd    *verbs.PD
+	token Token
 }
 
 // Listen listens at an address of the device; port 0: a free one.
 func (d *Device) Listen(addr netip.AddrPort) (*Listener, error) {
-	l := &Listener{device: d, ended: make(chan struct{}), tokens: map[Token]offer{}, conns: map[*verbs.CMID]*served{}}
+	if err := d.comp.reserve(0); err != nil {
+		return nil, err
+	}
+	l := &Listener{device: d, life: tokenLife, ended: make(chan struct{}), tokens: map[Token]offer{}, conns: map[*verbs.CMID]*served{}}
 	err := l.open(addr)
 	if err != nil {
 		return nil, errors.Join(err, l.release())
 	}
+	l.addr = l.id.LocalAddr()
 	go l.run()
 	return l, nil
 }
@@ -70,7 +77,7 @@ func (l *Listener) open(addr netip.AddrPort) (err error) {
 const backlog = 128
 
 // Addr is where it listens.
-func (l *Listener) Addr() netip.AddrPort { return l.id.LocalAddr() }
+func (l *Listener) Addr() netip.AddrPort { return l.addr }
 
 // Offer is a token for one reader of the domain's memory.
 func (l *Listener) Offer(pd *verbs.PD) Token {
@@ -84,22 +91,19 @@ func (l *Listener) Offer(pd *verbs.PD) Token {
 			delete(l.tokens, old)
 		}
 	}
-	l.tokens[t] = offer{pd, now.Add(tokenLife)}
+	l.tokens[t] = offer{pd, now.Add(l.life)}
 	return t
 }
 
-// redeem is the domain that a token stands for; nil: it is good for nothing. mu is held.
-func (l *Listener) redeem(private []byte) *verbs.PD {
-	var t Token
-	if copy(t[:], private) < len(t) {
-		return nil
+// redeem sets the domain that the reader's token stands for; false: it is good for nothing. mu is held.
+func (l *Listener) redeem(s *served, private []byte) bool {
+	if copy(s.token[:], private) < len(s.token) {
+		return false
 	}
-	o, ok := l.tokens[t]
-	delete(l.tokens, t)
-	if !ok || time.Now().After(o.until) {
-		return nil
-	}
-	return o.pd
+	o, ok := l.tokens[s.token]
+	delete(l.tokens, s.token)
+	s.pd = o.pd
+	return ok && time.Now().Before(o.until)
 }
 
 // Readers is how many connections there are.
@@ -111,15 +115,25 @@ func (l *Listener) Readers() int {
 
 // Expel ends the connections of readers of the domain, and makes its tokens good for nothing. When it returns, nobody reads its memory.
 func (l *Listener) Expel(pd *verbs.PD) {
+	l.end(func(_ Token, of *verbs.PD) bool { return of == pd })
+}
+
+// Withdraw makes a token good for nothing, and ends the connection that was made by it. For when the control connection ends that the token went
+// over: a reader whose host vanished is heard of there, and nowhere else, since this side sends it nothing.
+func (l *Listener) Withdraw(token Token) {
+	l.end(func(t Token, _ *verbs.PD) bool { return t == token })
+}
+
+func (l *Listener) end(which func(Token, *verbs.PD) bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for t, o := range l.tokens {
-		if o.pd == pd {
+		if which(t, o.pd) {
 			delete(l.tokens, t)
 		}
 	}
 	for _, s := range l.conns {
-		if s.pd == pd {
+		if which(s.token, s.pd) {
 			l.drop(s)
 		}
 	}
@@ -138,8 +152,9 @@ func (l *Listener) run() {
 		}
 		switch e.Type {
 		case verbs.CMConnectRequest:
+			peer := e.New.PeerAddr() // before welcome, which closes what it refuses
 			if err := l.welcome(e); err != nil {
-				log.Warn("a peer's RDMA connection was not accepted; it uses TCP", "peer", e.New.PeerAddr(), "err", err)
+				log.Warn("a peer's RDMA connection was not accepted; it uses TCP", "peer", peer, "err", err)
 			}
 		case verbs.CMEstablished, verbs.CMTimewaitExit:
 		default:
@@ -165,7 +180,7 @@ func (l *Listener) welcome(e *verbs.CMEvent) (err error) {
 			_ = s.close()
 		}
 	}()
-	if s.pd = l.redeem(e.PrivateData); s.pd == nil {
+	if !l.redeem(s, e.PrivateData) {
 		return errToken
 	}
 	d := l.device
@@ -223,5 +238,6 @@ func (l *Listener) release() error {
 	if l.cm != nil {
 		errs = append(errs, l.cm.Close())
 	}
+	l.device.comp.giveBack(0)
 	return errors.Join(errs...)
 }

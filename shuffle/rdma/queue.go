@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"weft/verbs"
 )
@@ -20,14 +21,21 @@ type Read struct {
 // errClosed is why READs fail that come after Close.
 var errClosed = errors.New("rdma: the connection was closed")
 
+// poster is what a queue needs of a queue pair.
+type poster interface {
+	PostSend(b *verbs.SendBatch) (int, error)
+	ToError() error
+}
+
 // queue keeps READs in flight on one queue pair, as many as it holds; the others wait, in order. The first error is the cause, with which
 // everything fails that has not completed: what waits at once, what was posted as its flush is polled.
 type queue struct {
-	qp *verbs.QP
+	qp         poster
+	generation uint64 // upper half of its ids: completions of a queue pair that had the same number before are not taken for its own
 
 	mu      sync.Mutex
 	batch   *verbs.SendBatch
-	flying  []Read // by id of the work request; Done is nil where the id is free
+	flying  []Read // by lower half of the work request's id; Done is nil where it is free
 	free    []uint64
 	waiting []Read // from first on
 	first   int
@@ -41,9 +49,16 @@ type queue struct {
 	ended []Read // of complete, used again
 }
 
+var generations atomic.Uint64
+
+const (
+	slotBits = 32
+	slotMask = 1<<slotBits - 1
+)
+
 // newQueue keeps up to depth READs in flight on qp, whose completions have to be given to complete.
-func newQueue(qp *verbs.QP, depth int) *queue {
-	q := &queue{qp: qp, batch: verbs.NewSendBatch(depth, 1), flying: make([]Read, depth), free: make([]uint64, depth), gone: make(chan struct{})}
+func newQueue(qp poster, depth int) *queue {
+	q := &queue{qp: qp, generation: generations.Add(1) << slotBits, batch: verbs.NewSendBatch(depth, 1), flying: make([]Read, depth), free: make([]uint64, depth), gone: make(chan struct{})}
 	for i := range q.free {
 		q.free[i] = uint64(i)
 	}
@@ -100,7 +115,7 @@ func (q *queue) post(least int) (failed []Read) {
 	ids := q.free[rest:]
 	for i, id := range ids {
 		q.flying[id] = waiting[i]
-		q.batch.Read(id, waiting[i].Remote, verbs.Signaled, waiting[i].Local)
+		q.batch.Read(q.generation|id, waiting[i].Remote, verbs.Signaled, waiting[i].Local)
 	}
 	q.free = q.free[:rest]
 	clear(waiting[:n])
@@ -145,11 +160,12 @@ func (q *queue) complete(wcs []verbs.WC) {
 	q.mu.Lock()
 	q.telling++
 	for i := range wcs {
-		id := wcs[i].ID()
-		q.ended = append(q.ended, q.flying[id])
-		if q.flying[id].Done == nil {
-			continue // destroyed has ended it
+		id := wcs[i].ID() & slotMask
+		if wcs[i].ID()&^slotMask != q.generation || q.flying[id].Done == nil {
+			q.ended = append(q.ended, Read{}) // an earlier queue pair's, or destroyed has ended it
+			continue
 		}
+		q.ended = append(q.ended, q.flying[id])
 		q.flying[id] = Read{}
 		q.free = append(q.free, id)
 		if err := wcs[i].Err(); err != nil {
@@ -183,24 +199,31 @@ func (q *queue) fail(err error) {
 	q.tell(q.drop())
 }
 
-// drained waits until nothing is in flight and everybody was told. The queue has failed, so the device flushes what is; giveUp ends the wait for one that does not.
-func (q *queue) drained(giveUp <-chan struct{}) {
-	stop := make(chan struct{})
+// drained waits until nothing is in flight and everybody was told. The queue has failed, so the device flushes what is. It returns false where that
+// takes longer than patience, or nobody polls any more.
+func (q *queue) drained(patience time.Duration, nobodyPolls <-chan struct{}) bool {
+	giveUp, stop := make(chan struct{}), make(chan struct{})
 	go func() {
+		late := time.NewTimer(patience)
+		defer late.Stop()
 		select {
-		case <-giveUp:
-			q.mu.Lock()
-			defer q.mu.Unlock()
-			q.empty.Broadcast()
+		case <-late.C:
+		case <-nobodyPolls:
 		case <-stop:
+			return
 		}
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		close(giveUp)
+		q.empty.Broadcast()
 	}()
+	defer close(stop)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for !q.over() && !closed(giveUp) {
 		q.empty.Wait()
 	}
-	close(stop)
+	return q.over()
 }
 
 // destroyed ends what is in flight still: the queue pair has gone, and with it the device's right to the memory.

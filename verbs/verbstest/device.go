@@ -67,13 +67,6 @@ func Addrs(t testing.TB, device *verbs.Context) (client, server netip.Addr) {
 	return found[0], found[len(found)-1]
 }
 
-// Warm opens and closes the devices, once before all tests: librdmacm keeps what it opened, which is no leak of a test.
-func Warm() {
-	if devices, err := verbs.OpenDevices(); err == nil {
-		_ = devices.Close()
-	}
-}
-
 // Close closes a handle; an error fails the test.
 func Close(t testing.TB, c interface{ Close() error }) {
 	t.Helper()

@@ -184,6 +184,9 @@ func gone(t *testing.T, c *rdma.Conn) {
 	}
 }
 
+// dropped is in what tc says of a rule that has lost frames.
+var dropped = regexp.MustCompile(`dropped [1-9]`)
+
 // wire runs tc on the wire to the owner.
 func wire(t *testing.T, args ...string) {
 	t.Helper()
@@ -219,11 +222,16 @@ func TestPeerBehindABlackHole(t *testing.T) {
 	f := newFar(t, rdma.Options{})
 	c := f.dial(t)
 	mend := lossy(t, "loss", "100%")
+	begin := time.Now()
 	_, err := f.check(t, f.readAll(c))
 	if !errors.Is(err, verbs.WCRetryExcErr) {
 		t.Errorf("%v, want that the peer does not acknowledge", err)
 	}
 	gone(t, c)
+	// 2.7 s as the options say; the library's own time-outs would be 15 s.
+	if took := time.Since(begin); took > 10*time.Second {
+		t.Errorf("it took %v to notice", took)
+	}
 	if err := c.Close(); err != nil {
 		t.Error(err)
 	}
@@ -238,6 +246,9 @@ func TestPeerBehindABlackHoleForAWhile(t *testing.T) {
 	mend := lossy(t, "loss", "100%")
 	outcomes := f.readAll(c)
 	time.Sleep(3 * time.Second) // the fault itself
+	if out, err := exec.Command("tc", "-s", "qdisc", "show", "dev", os.Getenv(wireVariable), "root").CombinedOutput(); !dropped.Match(out) {
+		t.Errorf("nothing was dropped: %v %s", err, out)
+	}
 	mend()
 	right, err := f.check(t, outcomes)
 	t.Logf("%d of %d pieces arrived; error of the others: %v", right, len(outcomes), err)
@@ -257,7 +268,7 @@ func TestLossOnTheWayFromThePeer(t *testing.T) {
 	if right, err := f.check(t, f.readAll(c)); right != ownerBytes/piece {
 		t.Errorf("%d pieces arrived: %v", right, err)
 	}
-	if a := f.order(t, "tc", "-s", "qdisc", "show", "dev", dev, "root"); !regexp.MustCompile(`dropped [1-9]`).MatchString(a.Text) {
+	if a := f.order(t, "tc", "-s", "qdisc", "show", "dev", dev, "root"); !dropped.MatchString(a.Text) {
 		t.Errorf("no frame was lost: %s", a.Text)
 	}
 }

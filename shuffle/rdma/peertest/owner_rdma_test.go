@@ -16,7 +16,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"weft/internal/leakcheck"
 	"weft/shuffle/rdma"
 	"weft/verbs"
 	"weft/verbs/verbstest"
@@ -61,8 +60,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "owner:", own(netip.MustParseAddr(host)))
 		os.Exit(1)
 	}
-	verbstest.Warm()
-	leakcheck.Main(m)
+	verbstest.Main(m)
 }
 
 func own(host netip.Addr) error {
