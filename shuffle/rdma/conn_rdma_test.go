@@ -151,56 +151,33 @@ func TestARefusedReadEndsTheConnection(t *testing.T) {
 
 // The queue pair breaks in the middle: what has not arrived was flushed.
 func TestQueuePairBreaks(t *testing.T) {
-	e := newEnds(t, 16<<20, Options{Reads: 4})
+	e := newEnds(t, 16<<20, Options{})
 	c := e.dial(t)
-	ended := make(chan error, 64)
-	for i := range 64 {
-		c.Read(e.read(i%16<<20, 1<<20, func(err error) { ended <- err }))
-	}
-	if err := c.qp.ToError(); err != nil {
-		t.Fatal(err)
-	}
-	flushed := 0
-	for range 64 {
-		if err := result(t, ended); errors.Is(err, verbs.WCWRFlushErr) {
-			flushed++
-		} else if err != nil {
-			t.Errorf("%v", err)
+	all := e.flood(t, c, func() {
+		if err := c.qp.ToError(); err != nil {
+			t.Error(err)
 		}
-	}
-	if flushed == 0 {
-		t.Error("nothing was under way")
+	})
+	if n := number(all, nil); n == 0 || n != number(all, verbs.WCWRFlushErr) {
+		t.Errorf("%d READs failed, %d of them because they were flushed", n, number(all, verbs.WCWRFlushErr))
 	}
 	within(t, c.Gone(), "the end of the connection")
 }
 
 // Close with READs under way: all have ended when it returns.
 func TestCloseEndsWhatIsUnderWay(t *testing.T) {
-	e := newEnds(t, 16<<20, Options{Reads: 4})
+	e := newEnds(t, 16<<20, Options{})
 	c := e.dial(t)
-	var ended, cut atomic.Int32
-	const count = 64
-	for i := range count {
-		c.Read(e.read(i%16<<20, 1<<20, func(err error) {
-			ended.Add(1)
-			if errors.Is(err, errClosed) {
-				cut.Add(1)
-			}
-		}))
-	}
-	if err := c.Close(); err != nil {
-		t.Error(err)
-	}
-	if n := ended.Load(); n != count {
-		t.Errorf("%d of %d READs had ended when Close returned", n, count)
-	}
-	if cut.Load() == 0 {
+	all := e.flood(t, c, func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+		if n := len(c.queue.ids()); n > 0 {
+			t.Errorf("%d READs are in flight after Close", n)
+		}
+	})
+	if number(all, errClosed) == 0 {
 		t.Error("nothing was under way")
-	}
-	late := make(chan error, 1)
-	c.queue.read([]Read{e.read(0, 1, func(err error) { late <- err })})
-	if err := result(t, late); !errors.Is(err, errClosed) {
-		t.Errorf("a READ after Close: %v", err)
 	}
 }
 
@@ -208,35 +185,14 @@ func TestCloseEndsWhatIsUnderWay(t *testing.T) {
 func TestExpelledReader(t *testing.T) {
 	e := newEnds(t, 16<<20, Options{})
 	c, other := e.dial(t), e.dial(t)
-	const count = 4096 // seconds of reading
-	ended, started := make(chan error, count), make(chan struct{})
 	unused := e.listener.Offer(e.owner)
-	expelled := make(chan struct{})
-	go func() {
-		defer close(expelled)
-		<-started
+	all := e.flood(t, c, func() {
 		e.listener.Expel(e.owner)
-	}()
-	var came atomic.Int32
-	for i := range count {
-		c.Read(e.read(i%16<<20, 1<<20, func(err error) {
-			ended <- err
-			if came.Add(1) == 100 {
-				close(started)
-			}
-		}))
-	}
-	within(t, expelled, "expelling")
-	if n := e.listener.Readers(); n != 0 {
-		t.Errorf("%d readers are left", n)
-	}
-	failed := 0
-	for range count {
-		if err := result(t, ended); err != nil { // some came before
-			failed++
+		if n := e.listener.Readers(); n != 0 {
+			t.Errorf("%d readers are left", n)
 		}
-	}
-	if failed == 0 {
+	})
+	if number(all, nil) == 0 {
 		t.Error("all READs came through: nothing was under way")
 	}
 	within(t, c.Gone(), "the end of the first connection")

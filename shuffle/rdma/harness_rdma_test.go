@@ -4,9 +4,11 @@ package rdma
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -114,4 +116,40 @@ func result(t testing.TB, ch <-chan error) error {
 		t.Fatalf("a READ did not end within %v", limit)
 		return nil
 	}
+}
+
+// flood begins seconds of READs of 1 MiB. When some have come, act runs, at the same time; flood waits for it and returns the outcomes. Soft-RoCE on one
+// processor may do all of a READ within the call that posts it, so that whoever posts finds nothing under way.
+func (e *ends) flood(t *testing.T, c *Conn, act func()) []error {
+	t.Helper()
+	const count, some = 4096, 20
+	ended, acted := make(chan error, count), make(chan struct{})
+	var came atomic.Int32
+	for i := range count {
+		c.Read(e.read(i*(1<<20)%len(e.source), 1<<20, func(err error) {
+			ended <- err
+			if came.Add(1) == some {
+				go func() {
+					defer close(acted)
+					act()
+				}()
+			}
+		}))
+	}
+	within(t, acted, "what is done meanwhile")
+	var all []error
+	for range count {
+		all = append(all, result(t, ended))
+	}
+	return all
+}
+
+// number is how many of the errors are this one; nil: any.
+func number(all []error, want error) (n int) {
+	for _, err := range all {
+		if err != nil && (want == nil || errors.Is(err, want)) {
+			n++
+		}
+	}
+	return n
 }
