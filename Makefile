@@ -58,7 +58,7 @@ test-java: setup build/weft ## Run the Java tests
 	$(MVN) verify
 
 .PHONY: rig
-rig: setup ## Build the kernel of the guests that have soft-RoCE, into build/rig (4 minutes, once)
+rig: setup ## Build the kernel of the guests that have soft-RoCE, into build/rig (5 to 10 minutes, once)
 	@scripts/rig-kernel
 
 .PHONY: test-rdma

@@ -125,7 +125,7 @@ const nobodyListens = 8
 // Read begins READs. Dones of an unbroken connection are called in their order.
 func (c *Conn) Read(reads ...Read) { c.queue.read(reads) }
 
-// Gone is closed when the connection is of no more use.
+// Gone is closed when the connection is of no more use. It has to be closed then, too: until then the owner keeps its end.
 func (c *Conn) Gone() <-chan struct{} { return c.queue.gone }
 
 // watch waits for the end of the connection: a READ from a process that was killed ends only when this side disconnects, too.
