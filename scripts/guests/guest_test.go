@@ -129,7 +129,8 @@ func TestTwoGuests(t *testing.T) {
 	// The second says that it is there by a file; then the first asks it.
 	r := boot(t, []string{"-first"}, `
 rdma link
-for _ in {1..100}; do busybox nc guest2 7000 </dev/null && break; sleep 0.1; done
+for _ in {1..100}; do answer=$(cat </dev/tcp/guest2/7000) && [[ $answer ]] && break; sleep 0.1; done 2>/dev/null
+echo "$answer"
 busybox ping -c 3 -q -s 4000 10.77.0.2
 exit 7`, `
 trap 'echo "asked to stop"; exit 1' TERM
