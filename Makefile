@@ -23,7 +23,7 @@ help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: ## Install what is missing: Java 17, Maven, gcc, iproute2, Go (Debian packages; Go into build/go)
+setup: ## Install what is missing: Java 17, Maven, gcc, headers of libibverbs and librdmacm, iproute2, Go (Debian packages; Go into build/go)
 	@scripts/setup
 
 .PHONY: build

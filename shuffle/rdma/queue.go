@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"weft/internal/invariants"
 	"weft/verbs"
 )
 
@@ -42,6 +43,7 @@ type queue struct {
 	err     error
 	gone    chan struct{} // closed with err
 	telling int           // goroutines that call Done
+	dead    bool          // destroyed has ended what was in flight
 	empty   sync.Cond     // nothing is in flight, and nobody calls Done
 
 	posts, reads atomic.Uint64 // calls into C, and what they began
@@ -161,7 +163,9 @@ func (q *queue) complete(wcs []verbs.WC) {
 	q.telling++
 	for i := range wcs {
 		id := wcs[i].ID() & slotMask
-		if wcs[i].ID()&^slotMask != q.generation || q.flying[id].Done == nil {
+		own := wcs[i].ID()&^slotMask == q.generation
+		invariants.Check(!own || q.dead || q.flying[id].Done != nil, "READ %d completed, which is not in flight", id)
+		if !own || q.dead {
 			q.ended = append(q.ended, Read{}) // an earlier queue pair's, or destroyed has ended it
 			continue
 		}
@@ -229,6 +233,7 @@ func (q *queue) drained(patience time.Duration, nobodyPolls <-chan struct{}) boo
 // destroyed ends what is in flight still: the queue pair has gone, and with it the device's right to the memory.
 func (q *queue) destroyed() error {
 	q.mu.Lock()
+	q.dead = true
 	var left []Read
 	for id, r := range q.flying {
 		if r.Done != nil {
