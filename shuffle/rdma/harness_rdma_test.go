@@ -10,14 +10,13 @@ import (
 	"net/netip"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"weft/internal/leakcheck"
 	"weft/verbs"
 	"weft/verbs/verbstest"
 )
 
-const limit = time.Minute // many times what anything takes
+const limit = verbstest.Patience
 
 // ends are a reader and an owner on one device, in one process.
 type ends struct {
@@ -99,23 +98,13 @@ func (e *ends) read(off, n int, done func(error)) Read {
 // within fails the test where ch is not closed in time.
 func within(t testing.TB, ch <-chan struct{}, what string) {
 	t.Helper()
-	select {
-	case <-ch:
-	case <-time.After(limit):
-		t.Fatalf("%s took more than %v", what, limit)
-	}
+	verbstest.Await(t, ch, what)
 }
 
 // result waits for the outcome of a READ.
 func result(t testing.TB, ch <-chan error) error {
 	t.Helper()
-	select {
-	case err := <-ch:
-		return err
-	case <-time.After(limit):
-		t.Fatalf("a READ did not end within %v", limit)
-		return nil
-	}
+	return verbstest.Await(t, ch, "a READ")
 }
 
 // flood begins seconds of READs of 1 MiB. When some have come, act runs, at the same time; flood waits for it and returns the outcomes. Soft-RoCE on one

@@ -9,7 +9,19 @@ import (
 )
 
 // Patience bounds every wait: many times what it takes.
-const Patience = 30 * time.Second
+const Patience = time.Minute
+
+// Await is the next value of ch, the zero value where it was closed. It fails the test after Patience.
+func Await[T any](t testing.TB, ch <-chan T, what string) T {
+	t.Helper()
+	select {
+	case v := <-ch:
+		return v
+	case <-time.After(Patience):
+		t.Fatalf("%s took more than %v", what, Patience)
+		panic("not reached")
+	}
+}
 
 // Config is what the ends of a Pair are made of. Zero values: 64 requests, no SRQ.
 type Config struct {

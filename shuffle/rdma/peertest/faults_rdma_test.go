@@ -117,7 +117,7 @@ func (f *far) dial(t *testing.T) *rdma.Conn {
 
 const (
 	piece = 64 << 10
-	limit = time.Minute // many times what anything takes
+	limit = verbstest.Patience
 )
 
 // readAll reads all that the owner has, and returns the outcome of each piece.
@@ -165,23 +165,13 @@ func (f *far) works(t *testing.T) {
 
 func result(t *testing.T, ch <-chan error) error {
 	t.Helper()
-	select {
-	case err := <-ch:
-		return err
-	case <-time.After(limit):
-		t.Fatalf("a READ did not end within %v", limit)
-		return nil
-	}
+	return verbstest.Await(t, ch, "a READ")
 }
 
 // gone waits for the end of the connection.
 func gone(t *testing.T, c *rdma.Conn) {
 	t.Helper()
-	select {
-	case <-c.Gone():
-	case <-time.After(limit):
-		t.Fatalf("the connection did not end within %v", limit)
-	}
+	verbstest.Await(t, c.Gone(), "the end of the connection")
 }
 
 // dropped is in what tc says of a rule that has lost frames.
