@@ -48,6 +48,7 @@ type conn struct {
 	ctx    context.Context // ends with the connection
 	cancel context.CancelCauseFunc
 	closed chan struct{}
+	freed  sync.Once // all blocks were given back
 
 	mu     sync.Mutex
 	none   sync.Cond // ops became 0
@@ -145,7 +146,7 @@ func (c *conn) take(ranges []shuffle.Range, dst []byte) ([]piece, error) {
 // Release implements shuffle.Conn.
 func (c *conn) Release(handles []uint64) { c.table.Release(handles) }
 
-// Close implements shuffle.Conn.
+// Close implements shuffle.Conn. Whoever calls it, also while another does, finds all blocks given back when it returns.
 func (c *conn) Close() error {
 	c.mu.Lock()
 	if !c.ended {
@@ -158,7 +159,7 @@ func (c *conn) Close() error {
 		c.none.Wait()
 	}
 	c.mu.Unlock()
-	c.table.Close()
+	c.freed.Do(c.table.Close)
 	return nil
 }
 
