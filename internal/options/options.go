@@ -34,6 +34,10 @@ type Options struct {
 
 	TCPStreams int
 
+	RDMADevice          string // "auto", "none", or a device's name
+	RDMABackoff         time.Duration
+	MemoryRegisteredMax int64
+
 	Checksum bool
 	FilesMax int
 

@@ -62,6 +62,18 @@ func (o *Options) table() []Option {
 				"the second is used when 8m are on their way over the first. With one, one processor receives all that comes from a peer.", &countValue{&o.TCPStreams},
 		},
 		{
+			"weft.rdma.device", "name", "auto", "The RDMA device that moves blocks, such as `mlx5_0`. auto: the first with an active port that has an IP address; " +
+				"where there is none, or none can be used, TCP is. none: TCP alone.", text(&o.RDMADevice),
+		},
+		{
+			"weft.rdma.backoff", "duration", "1m", "How long a peer's blocks go by TCP after RDMA to it failed, until it is tried again.",
+			&durationValue{&o.RDMABackoff},
+		},
+		{
+			"weft.memory.registered.max", "size", "4g", "What may be registered with the RDMA device of map-output files, and so stay in memory, beside the arenas. What is above it is read " +
+				"over TCP.", &sizeValue{&o.MemoryRegisteredMax},
+		},
+		{
 			"weft.checksum", "boolean", "true", "Whether every block is checked against its owner's CRC32C before it is delivered.",
 			&boolValue{&o.Checksum},
 		},

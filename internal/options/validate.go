@@ -47,6 +47,8 @@ func (o *Options) Validate() error {
 
 	fail(o.TCPStreams < 1 || o.TCPStreams > 16, "weft.tcp.streams is %d, not 1 to 16", o.TCPStreams)
 
+	fail(o.RDMADevice == "", "weft.rdma.device is empty: want auto, none or a device's name")
+
 	fail(o.PeerConnectTimeout == 0, "weft.peer.connect.timeout is 0: no peer could be connected to")
 	fail(o.PeerTimeout == 0, "weft.peer.timeout is 0: every peer would count as lost")
 
