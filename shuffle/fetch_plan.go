@@ -14,6 +14,7 @@ type unit struct {
 	issued int64          // bytes asked for
 	given  bool           // its handles were given up, or will be by its only read
 	over   bool           // its blocks have ended
+	by     string         // how its bytes came
 
 	// Of a unit of one block:
 	next    int64   // where its checked bytes end
@@ -89,11 +90,11 @@ func (x *fetch) deliverEager(lease *mempool.Lease, blocks []int) {
 			sums[i] = Checksum(lease.Bytes()[l.EagerOff : l.EagerOff+int(l.Length)])
 		}
 	}
-	x.deliverWhole(lease, blocks, sums)
+	x.deliverWhole(lease, blocks, sums, x.link.transport)
 }
 
 // deliverWhole delivers blocks that lie one behind the other in lease, of which it owns one share: those with the right sums, together.
-func (x *fetch) deliverWhole(lease *mempool.Lease, blocks []int, sums []uint32) {
+func (x *fetch) deliverWhole(lease *mempool.Lease, blocks []int, sums []uint32, by string) {
 	entries := make([]Entry, 0, len(blocks))
 	right := blocks[:0]
 	var wrong []int
@@ -112,7 +113,7 @@ func (x *fetch) deliverWhole(lease *mempool.Lease, blocks []int, sums []uint32) 
 		lease.Release()
 	} else {
 		lease.Retain(len(right) - 1)
-		x.deliver(Delivery{Lease: lease, Entries: entries}, right)
+		x.deliver(Delivery{Lease: lease, Entries: entries, Transport: by}, right)
 	}
 	x.failChecksum(wrong)
 }
@@ -136,7 +137,7 @@ func (x *fetch) deliverEmpty(blocks []int) {
 	}
 	if x.req.Pieces {
 		for _, b := range blocks {
-			x.deliver(Delivery{Entries: []Entry{{Block: b}}}, []int{b})
+			x.deliver(Delivery{Entries: []Entry{{Block: b}}, Transport: x.link.transport}, []int{b})
 		}
 		return
 	}
@@ -144,7 +145,7 @@ func (x *fetch) deliverEmpty(blocks []int) {
 	for i, b := range blocks {
 		entries[i].Block = b
 	}
-	x.deliver(Delivery{Entries: entries}, blocks)
+	x.deliver(Delivery{Entries: entries, Transport: x.link.transport}, blocks)
 }
 
 // refuseLarge ends the blocks for which no lease is large enough.

@@ -18,6 +18,7 @@ type read struct {
 	lease *mempool.Lease
 	dst   []byte
 	sums  rangeSums // of dst
+	by    string    // how it came, where that is not the connection's transport
 }
 
 // issue begins reads until the window is full, all is asked for, or there is no room for more. It does so when half of the window is free,
@@ -134,7 +135,7 @@ func (x *fetch) prepare(u *unit, n int64, lease *mempool.Lease) {
 	if u.lease != nil {
 		r.dst = r.dst[r.off : r.off+n]
 	}
-	req := ReadRequest{Dst: r.dst, Ranges: make([]Range, 0, len(u.blocks))}
+	req := ReadRequest{Dst: r.dst, Ranges: make([]Range, 0, len(u.blocks)), By: func(transport string) { r.by = transport }}
 	if n == u.length {
 		req.Release, u.given = x.handles(u), true
 	}
@@ -186,6 +187,7 @@ func (x *fetch) completeRead(r *read, err error) {
 	switch {
 	case err == nil:
 		x.achieve()
+		u.came(r.by, x.link.transport)
 	case errors.As(err, &be):
 		r.lease.Release()
 		x.failUnit(u, be)
@@ -201,7 +203,7 @@ func (x *fetch) completeRead(r *read, err error) {
 	case len(u.blocks) > 1:
 		lease := u.take()
 		lease.Release() // the read's share
-		x.deliverWhole(lease, u.blocks, r.sums.all)
+		x.deliverWhole(lease, u.blocks, r.sums.all, u.by)
 	default:
 		x.park(u, r)
 		x.advance(u)
@@ -235,7 +237,7 @@ func (x *fetch) advance(u *unit) {
 			x.endUnit(u)
 			x.failChecksum(u.blocks)
 		case x.req.Pieces:
-			d := Delivery{Lease: r.lease, Entries: []Entry{{b, r.lease.Offset(), r.n}}, PieceOffset: r.off, BlockLength: u.length}
+			d := Delivery{Lease: r.lease, Entries: []Entry{{b, r.lease.Offset(), r.n}}, PieceOffset: r.off, BlockLength: u.length, Transport: u.by}
 			if last {
 				u.over = true
 				x.deliver(d, u.blocks)
@@ -245,11 +247,19 @@ func (x *fetch) advance(u *unit) {
 		case last:
 			lease := u.take()
 			lease.Release() // the read's share
-			x.deliver(Delivery{Lease: lease, Entries: []Entry{{b, lease.Offset(), u.length}}}, u.blocks)
+			x.deliver(Delivery{Lease: lease, Entries: []Entry{{b, lease.Offset(), u.length}}, Transport: u.by}, u.blocks)
 		default:
 			r.lease.Release()
 		}
 	}
+}
+
+// came notes how bytes of the unit came. When not all of them came the same way, it is the connection's.
+func (u *unit) came(by, otherwise string) {
+	if by == "" || (u.by != "" && u.by != by) {
+		by = otherwise
+	}
+	u.by = by
 }
 
 // park keeps what has arrived until all before it has. It counts against the window: a read that is late must not let the others take all of

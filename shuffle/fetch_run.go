@@ -264,7 +264,6 @@ func (x *fetch) deliver(d Delivery, blocks []int) {
 	for _, e := range d.Entries {
 		bytes += e.Length
 	}
-	d.Transport = x.link.transport
 	x.end(blocks)
 	x.metrics.BlocksTotal(d.Transport, metrics.Received).Add(float64(len(blocks)))
 	x.metrics.BytesTotal(d.Transport, metrics.Received).Add(float64(bytes))

@@ -86,7 +86,9 @@ type ReadRequest struct {
 	// Arrived, unless nil, may be told before Done, by the same goroutine, that Dst[:n] is there: as a rule in the processor's cache still. n
 	// grows from call to call. A transport that only learns of the end of a read leaves it out. It takes no lock and begins nothing.
 	Arrived func(n int)
-	Done    func(error)
+	// By, unless nil, is told before Done, by the same goroutine, how the bytes came, where that is not the Conn's own transport: "rdma".
+	By   func(transport string)
+	Done func(error)
 }
 
 // Source is the serving side of a transport: who answers Locate. Implemented by Service.

@@ -100,6 +100,12 @@ func (mr *MR) SGE(off, n int) SGE {
 // Remote names a place of this region for a peer's work requests.
 func (mr *MR) Remote(off int) Remote { return Remote{mr.Addr() + uint64(off), mr.RKey()} }
 
+// Find is where b begins in the region; false where it does not lie in it.
+func (mr *MR) Find(b []byte) (off int, ok bool) {
+	from := uint64(uintptr(pointer(b))) - mr.addr // of what lies before the region: more than any length
+	return int(from), from <= uint64(mr.len) && len(b) <= mr.len-int(from)
+}
+
 // Close ends the device's right to the memory. Work requests that still use it fail.
 func (mr *MR) Close() error {
 	return mr.detach(func() error {

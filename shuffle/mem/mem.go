@@ -83,7 +83,7 @@ func (c *conn) Locate(req *shuffle.LocateRequest, eager []byte, done func([]shuf
 			return
 		}
 		found := serve.Find(c.ctx, c.src, req)
-		located, _ := c.table.Answer(found, req.EagerBlock, eager, make([]shuffle.Located, 0, len(found)))
+		located, _ := c.table.Answer(found, req.EagerBlock, eager, make([]shuffle.Located, 0, len(found)), nil)
 		if c.ctx.Err() != nil {
 			done(nil, errClosed)
 			return

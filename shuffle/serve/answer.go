@@ -50,8 +50,9 @@ func isEager(f *shuffle.Found, eagerBlock, room int) bool {
 }
 
 // Answer decides how each block travels: it copies the blocks of at most eagerBlock bytes into eager, in order and as many as fit,
-// and opens handles for the others. It takes ownership of found, appends to answer, and returns it with the bytes of eager in use.
-func (t *Table) Answer(found []shuffle.Found, eagerBlock int, eager []byte, answer []shuffle.Located) ([]shuffle.Located, int) {
+// and opens handles for the others, of each of which hold, unless nil, is told before. It takes ownership of found, appends to answer, and
+// returns it with the bytes of eager in use.
+func (t *Table) Answer(found []shuffle.Found, eagerBlock int, eager []byte, answer []shuffle.Located, hold func(i int)) ([]shuffle.Located, int) {
 	used, blocks, now := 0, 0, time.Now()
 	var held []Block // one allocation for all that are to come
 	for i := range found {
@@ -72,6 +73,9 @@ func (t *Table) Answer(found []shuffle.Found, eagerBlock int, eager []byte, answ
 		default:
 			if len(held) == 0 {
 				held = make([]Block, len(found)-i)
+			}
+			if hold != nil {
+				hold(i)
 			}
 			handle, err := t.add(&held[0], f, now)
 			if err != nil {

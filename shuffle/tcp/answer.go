@@ -14,13 +14,14 @@ import (
 // lists are the slices of an answer, used again.
 type lists struct {
 	located []shuffle.Located
+	parts   [][]shuffle.Part
 	m       located
 }
 
 var listPool = sync.Pool{New: func() any { return new(lists) }}
 
 // answer sends Located for found, which it takes ownership of, with at most room bytes of eager blocks.
-func (c *server) answer(id uint64, found []shuffle.Found, eagerBlock, room int) error {
+func (c *server) answer(id uint64, found []shuffle.Found, eagerBlock, room int, want *exposure) error {
 	l := listPool.Get().(*lists) //nolint:forcetypeassert // nothing else is put there
 	defer listPool.Put(l)
 	f := &frame{}
@@ -30,11 +31,21 @@ func (c *server) answer(id uint64, found []shuffle.Found, eagerBlock, room int) 
 		eager = f.body.b[:n]
 	}
 	var used int
-	l.located, used = c.table.Answer(found, eagerBlock, eager, l.located[:0])
+	var hold func(int)
+	if want != nil {
+		l.parts = append(l.parts[:0], make([][]shuffle.Part, len(found))...)
+		hold = func(i int) { l.parts[i] = c.expose(want.app, &found[i]) }
+	}
+	l.located, used = c.table.Answer(found, eagerBlock, eager, l.located[:0], hold)
 	if f.body != nil {
 		f.body.b = eager[:used]
 	}
 	l.m.fill(id, l.located)
+	if want != nil {
+		l.m.expose(l.located, l.parts)
+		l.m.invitation = c.invite(want, &l.m)
+		clear(l.parts)
+	}
 	clear(l.located)
 	f.head = getBuffer(64 + 24*len(found))
 	f.head.b = l.m.append(newFrame(f.head.b))
@@ -51,6 +62,8 @@ func (c *server) answer(id uint64, found []shuffle.Found, eagerBlock, room int) 
 func (m *located) fill(id uint64, answer []shuffle.Located) {
 	m.id = id
 	m.lengths, m.crcs, m.handles, m.reasons, m.errors = m.lengths[:0], m.crcs[:0], m.handles[:0], m.reasons[:0], m.errors[:0]
+	m.partCounts, m.partAddrs, m.partKeys, m.partLengths = m.partCounts[:0], m.partAddrs[:0], m.partKeys[:0], m.partLengths[:0]
+	m.invitation = ""
 	failed, checked := false, true
 	for i := range answer {
 		l := &answer[i]

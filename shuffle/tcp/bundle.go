@@ -12,8 +12,9 @@ import (
 // bundle is the connections to one peer, as one shuffle.Conn. The first carries requests and small blocks, which so wait behind no large
 // one; the others, the streams, carry Reads, so that more than one processor receives. When one of them ends, all do.
 type bundle struct {
-	conns []*conn
-	log   *slog.Logger
+	conns  []*conn
+	direct *direct // nil: one of the two sides has no such thing
+	log    *slog.Logger
 
 	closed chan struct{}
 	once   sync.Once
@@ -113,6 +114,19 @@ func pick(load []int64) int {
 
 // Read implements shuffle.Conn.
 func (b *bundle) Read(reqs []shuffle.ReadRequest) {
+	if b.direct != nil {
+		reqs = b.direct.read(reqs)
+	}
+	b.stream(reqs)
+}
+
+// stream reads over the streams.
+func (b *bundle) stream(reqs []shuffle.ReadRequest) {
+	if b.direct != nil {
+		for i := range reqs { // with them the owner is told
+			b.direct.forget(reqs[i].Release)
+		}
+	}
 	load := b.load()
 	by := make([]int, len(reqs))
 	for i := range reqs {
@@ -125,11 +139,27 @@ func (b *bundle) Read(reqs []shuffle.ReadRequest) {
 }
 
 // Release implements shuffle.Conn.
-func (b *bundle) Release(handles []uint64) { b.conns[0].Release(handles) }
+func (b *bundle) Release(handles []uint64) {
+	if b.direct != nil {
+		handles = b.direct.release(handles)
+	}
+	b.conns[0].Release(handles)
+}
+
+// Direct is by what blocks are read without the owner's processor, now; "" where none are.
+func (b *bundle) Direct() string {
+	if b.direct == nil || !b.direct.up() {
+		return ""
+	}
+	return b.direct.opts.Direct.Name()
+}
 
 // Close implements shuffle.Conn.
 func (b *bundle) Close() error {
 	b.end(errClosed)
+	if b.direct != nil {
+		b.direct.close()
+	}
 	for _, c := range b.conns {
 		<-c.stopped
 	}

@@ -22,6 +22,7 @@ var errClosed = errors.New("tcp: the connection was closed")
 type conn struct {
 	of   *bundle
 	sock *net.TCPConn
+	has  uint64 // features of the peer
 	in   *frames
 	bulk *bulk
 	out  *outbox
@@ -43,8 +44,9 @@ type conn struct {
 
 // op is a Locate or a Read that was not answered.
 type op struct {
-	mem     []byte // eager or Dst
-	blocks  int    // Locate: how many answers it wants
+	mem     []byte       // eager or Dst
+	blocks  int          // Locate: how many answers it wants
+	app     *shuffle.App // Locate: it asks where the blocks lie
 	located func([]shuffle.Located, error)
 	arrived func(n int) // may be nil
 	read    func(error)
@@ -166,7 +168,15 @@ func (c *conn) withdraw(id uint64, err error) {
 
 // Locate is that of shuffle.Conn.
 func (c *conn) Locate(req *shuffle.LocateRequest, eager []byte, done func([]shuffle.Located, error)) {
-	id, ok := c.begin(&op{mem: eager, blocks: len(req.Blocks), located: done})
+	o := &op{mem: eager, blocks: len(req.Blocks), located: done}
+	var invitation bool
+	if d := c.of.direct; d != nil {
+		var parts bool
+		if parts, invitation = d.ask(req.App); parts {
+			o.app = &req.App
+		}
+	}
+	id, ok := c.begin(o)
 	if !ok {
 		return
 	}
@@ -178,6 +188,7 @@ func (c *conn) Locate(req *shuffle.LocateRequest, eager []byte, done func([]shuf
 	m := &peerpb.Locate{
 		Id: id, AppId: req.App.ID, AppToken: req.App.Token[:], ExecutorId: req.Executor, Blocks: blocks,
 		EagerBytes: uint32(min(len(eager), maxPayload)), EagerBlock: uint32(min(max(req.EagerBlock, 0), maxPayload)),
+		Parts: o.app != nil, Invitation: invitation,
 	}
 	if err := c.send(&peerpb.Request{Kind: &peerpb.Request_Locate{Locate: m}}, 256+16*len(req.Blocks)); err != nil {
 		c.withdraw(id, shuffle.Errorf(shuffle.ReasonInternal, "locate of %d blocks: %v", len(req.Blocks), err))

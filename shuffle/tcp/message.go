@@ -22,6 +22,12 @@ type located struct {
 	handles []uint64
 	reasons []uint32
 	errors  []string
+
+	partCounts  []uint32
+	partAddrs   []uint64
+	partKeys    []uint32
+	partLengths []uint64
+	invitation  string
 }
 
 // data is the message Data.
@@ -41,7 +47,8 @@ type readMsg struct {
 }
 
 func (m *located) append(b []byte) []byte {
-	size := sizeUint(m.id) + sizePacked(m.lengths) + sizePacked(m.handles) + sizePacked(m.reasons)
+	size := sizeUint(m.id) + sizePacked(m.lengths) + sizePacked(m.handles) + sizePacked(m.reasons) +
+		sizePacked(m.partCounts) + sizePacked(m.partAddrs) + sizePacked(m.partKeys) + sizePacked(m.partLengths) + sizeString(m.invitation)
 	if n := 4 * len(m.crcs); n > 0 {
 		size += 1 + protowire.SizeBytes(n)
 	}
@@ -62,11 +69,18 @@ func (m *located) append(b []byte) []byte {
 	for _, e := range m.errors {
 		b = protowire.AppendString(protowire.AppendTag(b, 6, protowire.BytesType), e)
 	}
-	return b
+	b = appendPacked(b, 7, m.partCounts)
+	b = appendPacked(b, 8, m.partAddrs)
+	b = appendPacked(b, 9, m.partKeys)
+	b = appendPacked(b, 10, m.partLengths)
+	return appendString(b, 11, m.invitation)
 }
 
 func (m *located) parse(b []byte) error {
-	*m = located{lengths: m.lengths[:0], crcs: m.crcs[:0], handles: m.handles[:0], reasons: m.reasons[:0], errors: m.errors[:0]}
+	*m = located{
+		lengths: m.lengths[:0], crcs: m.crcs[:0], handles: m.handles[:0], reasons: m.reasons[:0], errors: m.errors[:0],
+		partCounts: m.partCounts[:0], partAddrs: m.partAddrs[:0], partKeys: m.partKeys[:0], partLengths: m.partLengths[:0],
+	}
 	return fields(b, func(num protowire.Number, typ protowire.Type, b []byte) int {
 		switch num {
 		case 1:
@@ -84,23 +98,27 @@ func (m *located) parse(b []byte) error {
 			n := parseString(typ, b, &s)
 			m.errors = append(m.errors, s)
 			return n
+		case 7:
+			return parsePacked(typ, b, &m.partCounts)
+		case 8:
+			return parsePacked(typ, b, &m.partAddrs)
+		case 9:
+			return parsePacked(typ, b, &m.partKeys)
+		case 10:
+			return parsePacked(typ, b, &m.partLengths)
+		case 11:
+			return parseString(typ, b, &m.invitation)
 		}
 		return skip
 	})
 }
 
 func (m *data) append(b []byte) []byte {
-	size := sizeUint(m.id) + sizeUint(uint64(m.reason))
-	if m.err != "" {
-		size += 1 + protowire.SizeBytes(len(m.err))
-	}
+	size := sizeUint(m.id) + sizeUint(uint64(m.reason)) + sizeString(m.err)
 	b = protowire.AppendVarint(protowire.AppendTag(b, fieldData, protowire.BytesType), uint64(size))
 	b = appendUint(b, 1, m.id)
 	b = appendUint(b, 2, uint64(m.reason))
-	if m.err != "" {
-		b = protowire.AppendString(protowire.AppendTag(b, 3, protowire.BytesType), m.err)
-	}
-	return b
+	return appendString(b, 3, m.err)
 }
 
 func (m *data) parse(b []byte) error {

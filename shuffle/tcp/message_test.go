@@ -46,6 +46,11 @@ func TestMessagesAreThoseOfTheSchema(t *testing.T) {
 				pl.Error = append(pl.Error, strings.Repeat("é", i%3))
 			}
 		}
+		if rng.IntN(2) == 1 {
+			parts := rng.IntN(9)
+			pl.PartCount, pl.PartAddr, pl.PartKey = numbers[uint32](rng, n), numbers[uint64](rng, parts), numbers[uint32](rng, parts)
+			pl.PartLength, pl.Invitation = numbers[uint64](rng, parts), []byte(strings.Repeat("\xff", rng.IntN(200)))
+		}
 		checkLocated(t, &l, pl)
 		pd := &peerpb.Data{Id: rng.Uint64() >> rng.IntN(64), Reason: uint32(rng.IntN(20)), Error: strings.Repeat("x", rng.IntN(300)*rng.IntN(2))}
 		checkData(t, &d, pd)
@@ -76,7 +81,9 @@ func checkLocated(t *testing.T, m *located, pb *peerpb.Located) {
 		t.Fatal(err)
 	}
 	if m.id != pb.Id || !slices.Equal(m.lengths, pb.Length) || !slices.Equal(m.crcs, pb.Crc32C) || !slices.Equal(m.handles, pb.Handle) ||
-		!slices.Equal(m.reasons, pb.Reason) || !slices.Equal(m.errors, pb.Error) {
+		!slices.Equal(m.reasons, pb.Reason) || !slices.Equal(m.errors, pb.Error) || !slices.Equal(m.partCounts, pb.PartCount) ||
+		!slices.Equal(m.partAddrs, pb.PartAddr) || !slices.Equal(m.partKeys, pb.PartKey) || !slices.Equal(m.partLengths, pb.PartLength) ||
+		m.invitation != string(pb.Invitation) {
 		t.Fatalf("read %+v, want %v", m, pb)
 	}
 	if got := m.append(nil); !bytes.Equal(got, whole) {

@@ -109,6 +109,11 @@ func (c *conn) receiveLocated(value []byte, payload int) error {
 	if err := c.in.payload(o.mem[:payload]); err != nil {
 		return err
 	}
+	if o.app != nil {
+		if err := c.of.direct.learn(*o.app, m, answer); err != nil {
+			return err
+		}
+	}
 	c.finish(m.id, o)
 	o.located(answer, nil)
 	return nil

@@ -35,6 +35,9 @@ type server struct {
 	locates  sync.WaitGroup
 	locating atomic.Int32
 
+	invited     sync.Mutex
+	withdrawals []func() // of the invitations that were sent
+
 	read readMsg // of the reading goroutine, used again
 }
 
@@ -68,6 +71,7 @@ func (c *server) run() {
 		expiry.Stop()
 		<-expired
 		c.locates.Wait()
+		c.withdraw()
 		c.out.close()
 	}
 	c.end(err)
@@ -194,10 +198,14 @@ func (c *server) serveLocate(m *peerpb.Locate) error {
 	if c.locating.Add(1) > maxLocates {
 		c.locating.Add(-1)
 		err := shuffle.Errorf(shuffle.ReasonPeerRefused, "%d requests of this peer are being resolved already", maxLocates)
-		return c.answer(id, serve.Refuse(len(blocks), err), req.EagerBlock, 0)
+		return c.answer(id, serve.Refuse(len(blocks), err), req.EagerBlock, 0, nil)
+	}
+	var want *exposure
+	if m.GetParts() && c.opts.Direct != nil {
+		want = &exposure{req.App, m.GetInvitation()}
 	}
 	c.locates.Go(func() {
-		err := c.answer(id, serve.Find(c.ctx, c.src, req), req.EagerBlock, room)
+		err := c.answer(id, serve.Find(c.ctx, c.src, req), req.EagerBlock, room, want)
 		c.locating.Add(-1)
 		if err != nil {
 			c.end(err)

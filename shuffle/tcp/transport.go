@@ -14,6 +14,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"weft/internal/metrics"
 	"weft/internal/pb/peerpb"
 	"weft/internal/version"
 	"weft/shuffle"
@@ -33,6 +34,11 @@ type Options struct {
 	PeerTimeout time.Duration // a peer that is silent for so long is lost; 0: ten seconds
 	Streams     int           // connections for Reads that a dialler opens, beside the one for requests; at least one
 	Log         *slog.Logger
+
+	Direct         shuffle.Direct // how blocks are read without the owner's processor where both sides can; nil: they are not
+	ConnectTimeout time.Duration  // for connecting by it; 0: three seconds
+	Backoff        time.Duration  // how long it is not tried again after it failed; 0: one minute
+	Metrics        *metrics.Set   // of it; needed with Direct
 }
 
 // Transport dials peers. It keeps nothing between calls.
@@ -50,6 +56,12 @@ func (o Options) withDefaults() Options {
 		o.PeerTimeout = 10 * time.Second
 	}
 	o.Streams = max(o.Streams, 1)
+	if o.ConnectTimeout <= 0 {
+		o.ConnectTimeout = 3 * time.Second
+	}
+	if o.Backoff <= 0 {
+		o.Backoff = time.Minute
+	}
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
@@ -112,6 +124,9 @@ func (t *Transport) dialHost(ctx context.Context, host string, peer shuffle.Peer
 		}
 		return nil, context.Cause(ctx)
 	}
+	if t.opts.Direct != nil && b.conns[0].has&featureDirect != 0 {
+		b.direct = newDirect(b, t.opts)
+	}
 	b.start(t.opts.PeerTimeout)
 	return b, nil
 }
@@ -166,11 +181,16 @@ func (t *Transport) greet(sock *net.TCPConn, want [16]byte, hello *peerpb.Hello)
 	case !bytes.Equal(h.GetDaemonId(), want[:]):
 		return nil, fmt.Errorf("another daemon answers there, %x; it was started anew, or the address is not only the peer's", h.GetDaemonId())
 	}
+	c.has = resp.GetHello().GetFeatures()
 	return c, nil
 }
 
 func (o Options) hello() *peerpb.Hello {
-	return &peerpb.Hello{Version: protocol, DaemonId: o.DaemonID[:], SoftwareVersion: version.String()}
+	h := &peerpb.Hello{Version: protocol, DaemonId: o.DaemonID[:], SoftwareVersion: version.String()}
+	if o.Direct != nil {
+		h.Features |= featureDirect
+	}
+	return h
 }
 
 // writeMessage writes one frame without a payload; for the beginning of a connection, when nobody else writes.

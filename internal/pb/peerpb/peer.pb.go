@@ -291,8 +291,8 @@ func (*Response_Refused) isResponse_Kind() {}
 
 type Hello struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
-	Version         uint32                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"` // of this protocol: 2
-	Features        uint64                 `protobuf:"varint,2,opt,name=features,proto3" json:"features,omitempty"`
+	Version         uint32                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`                  // of this protocol: 2
+	Features        uint64                 `protobuf:"varint,2,opt,name=features,proto3" json:"features,omitempty"`                // bit 0: rdma. It may be used where both sides have it
 	DaemonId        []byte                 `protobuf:"bytes,3,opt,name=daemon_id,json=daemonId,proto3" json:"daemon_id,omitempty"` // of the sender; a dialler that expected another one closes
 	SoftwareVersion string                 `protobuf:"bytes,4,opt,name=software_version,json=softwareVersion,proto3" json:"software_version,omitempty"`
 	Group           []byte                 `protobuf:"bytes,5,opt,name=group,proto3" json:"group,omitempty"` // connections of one dialler that name the same 16 random bytes share their handles; empty: it shares none
@@ -420,6 +420,8 @@ type Locate struct {
 	Blocks        *blockpb.Blocks        `protobuf:"bytes,5,opt,name=blocks,proto3" json:"blocks,omitempty"`
 	EagerBytes    uint32                 `protobuf:"varint,6,opt,name=eager_bytes,json=eagerBytes,proto3" json:"eager_bytes,omitempty"`
 	EagerBlock    uint32                 `protobuf:"varint,7,opt,name=eager_block,json=eagerBlock,proto3" json:"eager_block,omitempty"`
+	Parts         bool                   `protobuf:"varint,8,opt,name=parts,proto3" json:"parts,omitempty"`           // feature rdma: the reader can read registered memory, and wants to know where the blocks lie
+	Invitation    bool                   `protobuf:"varint,9,opt,name=invitation,proto3" json:"invitation,omitempty"` // and asks for an invitation to do so
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -503,17 +505,39 @@ func (x *Locate) GetEagerBlock() uint32 {
 	return 0
 }
 
+func (x *Locate) GetParts() bool {
+	if x != nil {
+		return x.Parts
+	}
+	return false
+}
+
+func (x *Locate) GetInvitation() bool {
+	if x != nil {
+		return x.Invitation
+	}
+	return false
+}
+
 // Located answers Locate: entry i is block i. Its payload is the eager blocks' bytes, one behind the other in the order of
 // their index. reason != 0: not served, error says why. handle != 0: held open for Read until released.
 // Neither: the block lies in the payload (or has no bytes).
 type Located struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
-	Length        []uint64               `protobuf:"varint,2,rep,packed,name=length,proto3" json:"length,omitempty"`
-	Crc32C        []uint32               `protobuf:"fixed32,3,rep,packed,name=crc32c,proto3" json:"crc32c,omitempty"` // of the whole block (RFC 3720, Castagnoli); empty where the owner has none for some block
-	Handle        []uint64               `protobuf:"varint,4,rep,packed,name=handle,proto3" json:"handle,omitempty"`
-	Reason        []uint32               `protobuf:"varint,5,rep,packed,name=reason,proto3" json:"reason,omitempty"` // weft.block.v1.Reason; empty when all are 0
-	Error         []string               `protobuf:"bytes,6,rep,name=error,proto3" json:"error,omitempty"`           // as reason
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Id     uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Length []uint64               `protobuf:"varint,2,rep,packed,name=length,proto3" json:"length,omitempty"`
+	Crc32C []uint32               `protobuf:"fixed32,3,rep,packed,name=crc32c,proto3" json:"crc32c,omitempty"` // of the whole block (RFC 3720, Castagnoli); empty where the owner has none for some block
+	Handle []uint64               `protobuf:"varint,4,rep,packed,name=handle,proto3" json:"handle,omitempty"`
+	Reason []uint32               `protobuf:"varint,5,rep,packed,name=reason,proto3" json:"reason,omitempty"` // weft.block.v1.Reason; empty when all are 0
+	Error  []string               `protobuf:"bytes,6,rep,name=error,proto3" json:"error,omitempty"`           // as reason
+	// Feature rdma, for who asked for it. part_count[i] parts of the three lists that follow are where block i lies in the owner's memory, one behind
+	// the other, as long as its handle is open; 0: it can only be had by Read. Empty where that is so for all. A reader of the application's blocks
+	// may connect once with the invitation, for a minute; the connection ends with this one.
+	PartCount     []uint32 `protobuf:"varint,7,rep,packed,name=part_count,json=partCount,proto3" json:"part_count,omitempty"`
+	PartAddr      []uint64 `protobuf:"varint,8,rep,packed,name=part_addr,json=partAddr,proto3" json:"part_addr,omitempty"`
+	PartKey       []uint32 `protobuf:"varint,9,rep,packed,name=part_key,json=partKey,proto3" json:"part_key,omitempty"`
+	PartLength    []uint64 `protobuf:"varint,10,rep,packed,name=part_length,json=partLength,proto3" json:"part_length,omitempty"`
+	Invitation    []byte   `protobuf:"bytes,11,opt,name=invitation,proto3" json:"invitation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -586,6 +610,41 @@ func (x *Located) GetReason() []uint32 {
 func (x *Located) GetError() []string {
 	if x != nil {
 		return x.Error
+	}
+	return nil
+}
+
+func (x *Located) GetPartCount() []uint32 {
+	if x != nil {
+		return x.PartCount
+	}
+	return nil
+}
+
+func (x *Located) GetPartAddr() []uint64 {
+	if x != nil {
+		return x.PartAddr
+	}
+	return nil
+}
+
+func (x *Located) GetPartKey() []uint32 {
+	if x != nil {
+		return x.PartKey
+	}
+	return nil
+}
+
+func (x *Located) GetPartLength() []uint64 {
+	if x != nil {
+		return x.PartLength
+	}
+	return nil
+}
+
+func (x *Located) GetInvitation() []byte {
+	if x != nil {
+		return x.Invitation
 	}
 	return nil
 }
@@ -843,7 +902,7 @@ const file_peer_proto_rawDesc = "" +
 	"\x10software_version\x18\x04 \x01(\tR\x0fsoftwareVersion\x12\x14\n" +
 	"\x05group\x18\x05 \x01(\fR\x05group\"!\n" +
 	"\aRefused\x12\x16\n" +
-	"\x06detail\x18\x01 \x01(\tR\x06detail\"\xde\x01\n" +
+	"\x06detail\x18\x01 \x01(\tR\x06detail\"\x94\x02\n" +
 	"\x06Locate\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x15\n" +
 	"\x06app_id\x18\x02 \x01(\tR\x05appId\x12\x1b\n" +
@@ -854,14 +913,28 @@ const file_peer_proto_rawDesc = "" +
 	"\veager_bytes\x18\x06 \x01(\rR\n" +
 	"eagerBytes\x12\x1f\n" +
 	"\veager_block\x18\a \x01(\rR\n" +
-	"eagerBlock\"\x8f\x01\n" +
+	"eagerBlock\x12\x14\n" +
+	"\x05parts\x18\b \x01(\bR\x05parts\x12\x1e\n" +
+	"\n" +
+	"invitation\x18\t \x01(\bR\n" +
+	"invitation\"\xa7\x02\n" +
 	"\aLocated\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x16\n" +
 	"\x06length\x18\x02 \x03(\x04R\x06length\x12\x16\n" +
 	"\x06crc32c\x18\x03 \x03(\aR\x06crc32c\x12\x16\n" +
 	"\x06handle\x18\x04 \x03(\x04R\x06handle\x12\x16\n" +
 	"\x06reason\x18\x05 \x03(\rR\x06reason\x12\x14\n" +
-	"\x05error\x18\x06 \x03(\tR\x05error\"x\n" +
+	"\x05error\x18\x06 \x03(\tR\x05error\x12\x1d\n" +
+	"\n" +
+	"part_count\x18\a \x03(\rR\tpartCount\x12\x1b\n" +
+	"\tpart_addr\x18\b \x03(\x04R\bpartAddr\x12\x19\n" +
+	"\bpart_key\x18\t \x03(\rR\apartKey\x12\x1f\n" +
+	"\vpart_length\x18\n" +
+	" \x03(\x04R\n" +
+	"partLength\x12\x1e\n" +
+	"\n" +
+	"invitation\x18\v \x01(\fR\n" +
+	"invitation\"x\n" +
 	"\x04Read\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x16\n" +
 	"\x06handle\x18\x02 \x03(\x04R\x06handle\x12\x16\n" +

@@ -1,0 +1,159 @@
+package tcp
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"weft/internal/metrics"
+	"weft/shuffle"
+)
+
+// featureDirect is the bit of Hello's features for reading without the owner's processor.
+const featureDirect = 1
+
+// direct is how one bundle's blocks are read without the owner's processor: for each application a way, and which blocks lie where. What fails there,
+// or cannot be done, is read over the bundle's streams: under the same handles, so that nothing is lost.
+type direct struct {
+	of     *bundle
+	opts   Options
+	ctx    context.Context // ends with close
+	cancel context.CancelFunc
+	tasks  sync.WaitGroup // dials and watches; grows only while mu is held and not ended
+
+	mu    sync.Mutex
+	ended bool
+	ways  map[shuffle.App]*way
+	held  map[uint64]*held // by handle
+}
+
+// way is the connection for one application.
+type way struct {
+	app      shuffle.App
+	conn     shuffle.DirectConn // nil: there is none
+	dialling bool
+	next     time.Time             // not dialled before
+	waiting  []shuffle.ReadRequest // for the end of dialling
+}
+
+func newDirect(b *bundle, opts Options) *direct {
+	d := &direct{of: b, opts: opts, ways: make(map[shuffle.App]*way), held: make(map[uint64]*held)}
+	d.ctx, d.cancel = context.WithCancel(context.Background())
+	return d
+}
+
+// ask tells what a Locate for the application has to ask for: where its blocks lie, and an invitation.
+func (d *direct) ask(app shuffle.App) (parts, invitation bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	w := d.way(app)
+	switch {
+	case d.ended:
+		return false, false
+	case w.conn != nil || w.dialling:
+		return true, false
+	default:
+		again := !time.Now().Before(w.next)
+		return again, again
+	}
+}
+
+// way is the application's. mu is held.
+func (d *direct) way(app shuffle.App) *way {
+	w := d.ways[app]
+	if w != nil {
+		return w
+	}
+	for old, w := range d.ways { // applications come and go
+		if w.conn == nil && !w.dialling && time.Now().After(w.next) {
+			delete(d.ways, old)
+		}
+	}
+	w = &way{app: app}
+	d.ways[app] = w
+	return w
+}
+
+// accept dials, unless that is done or of no use now. mu is held.
+func (d *direct) accept(w *way, invitation string) {
+	if d.ended || w.conn != nil || w.dialling || time.Now().Before(w.next) {
+		return
+	}
+	w.dialling = true
+	d.tasks.Go(func() { d.dial(w, invitation) })
+}
+
+func (d *direct) dial(w *way, invitation string) {
+	ctx, cancel := context.WithTimeout(d.ctx, d.opts.ConnectTimeout)
+	defer cancel()
+	conn, err := d.opts.Direct.Dial(ctx, w.app, []byte(invitation))
+	name, result := d.opts.Direct.Name(), metrics.OK
+	if err != nil {
+		result = metrics.Failed
+	}
+	d.opts.Metrics.PeerDials(name, result).Inc()
+
+	d.mu.Lock()
+	waiting := w.waiting
+	w.dialling, w.waiting, w.conn = false, nil, conn
+	switch {
+	case err != nil:
+		w.next = time.Now().Add(d.opts.Backoff)
+		if !d.ended {
+			d.of.log.Warn("a peer's blocks come over TCP: no connection by "+name, "app", w.app.ID, "err", err, "next_try", d.opts.Backoff)
+		}
+	default:
+		d.of.log.Info("a peer's blocks come by "+name+" from now on", "app", w.app.ID)
+		d.opts.Metrics.Peers(name).Inc()
+		d.tasks.Go(func() { d.watch(w, conn) })
+	}
+	d.mu.Unlock()
+	for i := range waiting {
+		d.given(&waiting[i], false)
+	}
+	d.of.Read(waiting)
+}
+
+// watch closes a connection that broke, or any at the end.
+func (d *direct) watch(w *way, conn shuffle.DirectConn) {
+	name := d.opts.Direct.Name()
+	broke := false
+	select {
+	case <-conn.Gone():
+		broke = true
+	case <-d.ctx.Done():
+	}
+	d.mu.Lock()
+	w.conn, w.next = nil, time.Now().Add(d.opts.Backoff)
+	d.mu.Unlock()
+	err := conn.Close()
+	d.opts.Metrics.Peers(name).Dec()
+	if broke {
+		d.opts.Metrics.PeerLosses(name).Inc()
+		d.of.log.Warn("the "+name+" connection to a peer ended; its blocks come over TCP", "app", w.app.ID, "err", conn.Err(), "next_try", d.opts.Backoff)
+	}
+	if err != nil {
+		d.of.log.Error("an RDMA connection was not closed; memory that it may still write to is not used again", "app", w.app.ID, "err", err)
+	}
+}
+
+// close ends all ways. When it returns, all that was read by them is over, or is left to the streams.
+func (d *direct) close() {
+	d.mu.Lock()
+	d.ended = true
+	d.mu.Unlock()
+	d.cancel()
+	d.tasks.Wait()
+}
+
+// up tells whether there is a way now.
+func (d *direct) up() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, w := range d.ways {
+		if w.conn != nil {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,72 @@
+package tcp
+
+import "weft/shuffle"
+
+// exposure is what a Locate asks for beside the blocks: where they lie, for reading without this side's processor.
+type exposure struct {
+	app        shuffle.App
+	invitation bool
+}
+
+// maxInvitations is how many a connection gets. A reader needs one for each application, and one more after each failure.
+const maxInvitations = 4096
+
+// expose makes a block that is about to be held open readable for as long as it is; nil where it cannot be read so.
+func (c *server) expose(app shuffle.App, f *shuffle.Found) []shuffle.Part {
+	parts, hide, err := c.opts.Direct.Expose(app, f)
+	if err != nil {
+		return nil
+	}
+	giveBack := f.Close
+	f.Close = func() {
+		hide()
+		if giveBack != nil {
+			giveBack()
+		}
+	}
+	return parts
+}
+
+// expose adds the parts of the blocks that have a handle.
+func (m *located) expose(answer []shuffle.Located, parts [][]shuffle.Part) {
+	any := false
+	for i := range answer {
+		n := 0
+		if answer[i].Handle != 0 { // else holding it failed after it was exposed
+			n = len(parts[i])
+		}
+		any = any || n > 0
+		m.partCounts = append(m.partCounts, uint32(n))
+		for _, p := range parts[i][:n] {
+			m.partAddrs, m.partKeys, m.partLengths = append(m.partAddrs, p.Addr), append(m.partKeys, p.Key), append(m.partLengths, uint64(p.Length))
+		}
+	}
+	if !any {
+		m.partCounts = m.partCounts[:0]
+	}
+}
+
+// invite is an invitation, where one was asked for and a block of the answer can be read so: then the application's token was right.
+func (c *server) invite(want *exposure, m *located) string {
+	if !want.invitation || len(m.partCounts) == 0 {
+		return ""
+	}
+	c.invited.Lock()
+	defer c.invited.Unlock()
+	if len(c.withdrawals) >= maxInvitations {
+		return ""
+	}
+	invitation, withdraw, err := c.opts.Direct.Invite(want.app)
+	if err != nil {
+		return ""
+	}
+	c.withdrawals = append(c.withdrawals, withdraw)
+	return string(invitation)
+}
+
+// withdraw ends what came of the connection's invitations.
+func (c *server) withdraw() {
+	for _, withdraw := range c.withdrawals {
+		withdraw()
+	}
+}
