@@ -129,7 +129,6 @@ var program = sync.OnceValues(func() (string, error) {
 	programDir = dir
 	path := filepath.Join(dir, "weft")
 	cmd := exec.Command("go", "build", "-trimpath", "-o", path, "weft/cmd/weft")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w\n%s", err, out)
 	}

@@ -18,13 +18,18 @@ import (
 func (d *daemon) startParts(dir *socketDir, peers *net.TCPListener) error {
 	d.budget = mempool.NewBudget(d.opts.MemoryMax)
 	d.opened("memory", d.checkMemory)
-	d.registry = shuffle.NewRegistry(shuffle.RegistryOptions{
-		FilesMax:      d.opts.FilesMax,
-		SkipChecksums: !d.opts.Checksum,
-	}, d.metrics, d.log)
+	d.startDevice()
+	registry := shuffle.RegistryOptions{FilesMax: d.opts.FilesMax, SkipChecksums: !d.opts.Checksum}
+	if d.device != nil {
+		registry.Closing = d.device.Forget
+	}
+	d.registry = shuffle.NewRegistry(registry, d.metrics, d.log)
 	service := shuffle.NewService(d.registry)
 
-	wire := tcp.Options{DaemonID: d.info.DaemonID, PeerTimeout: d.opts.PeerTimeout, Streams: d.opts.TCPStreams, Log: d.log}
+	wire := tcp.Options{
+		DaemonID: d.info.DaemonID, PeerTimeout: d.opts.PeerTimeout, Streams: d.opts.TCPStreams, Log: d.log,
+		Direct: d.direct(), ConnectTimeout: d.opts.PeerConnectTimeout, Backoff: d.opts.RDMABackoff, Metrics: d.metrics,
+	}
 	server := tcp.NewServer(peers, wire, service, d.metrics)
 	d.serve("connections of peers", server.Serve, server.Close)
 
@@ -62,6 +67,7 @@ func (d *daemon) startBridge(dir *socketDir) error {
 		UpcallBytes:     d.opts.MemoryUpcall,
 		RegionBytes:     d.opts.MemoryRegion,
 		MemoryWait:      d.opts.MemoryWait,
+		Join:            d.join(),
 		OnSessions:      d.idle.sessions,
 	}, d.registry, d.fetcher, d.budget, d.metrics, d.log)
 	l, err := dir.listenUnix(BridgeSocket, true)

@@ -13,6 +13,7 @@ import (
 	"weft/jvmbridge"
 	"weft/shuffle"
 	"weft/shuffle/mempool"
+	"weft/shuffle/rdma"
 )
 
 // closePatience is how long open answers of the HTTP servers may hold up the end.
@@ -55,6 +56,7 @@ type daemon struct {
 	info    Info
 	idle    *idle
 
+	device   *rdma.Node // nil: there is none
 	budget   *mempool.Budget
 	registry *shuffle.Registry
 	peers    *shuffle.Peers

@@ -31,6 +31,12 @@ func (d *daemon) status() (*status.Status, error) {
 	for _, a := range d.info.Announced {
 		s.Announced = append(s.Announced, a.String())
 	}
+	if d.device != nil {
+		s.RDMA = &status.RDMA{Device: d.device.Device(), Address: d.device.Addr().String(), RegisteredBytes: d.device.Registered()}
+		if err := d.device.Broken(); err != nil {
+			s.RDMA.Broken = err.Error()
+		}
+	}
 	usage := d.budget.Usage()
 	s.Memory = status.Memory{
 		MaxBytes:     d.opts.MemoryMax,

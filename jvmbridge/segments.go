@@ -38,11 +38,29 @@ func (s *segments) NewRegion(region uint32, size int64) ([]byte, func() error, e
 	}, nil
 }
 
-func (ses *session) newArena(kind bridgepb.SegmentKind, bytes int64) *mempool.Arena {
+// join begins the use of the device, if there is one.
+func (ses *session) join() {
+	ses.device.Leave = func() {}
+	if ses.server.opts.Join == nil {
+		return
+	}
+	device, err := ses.server.opts.Join(ses.app)
+	if err != nil {
+		ses.log.Warn("an executor does without the RDMA device", "executor", ses.executor, "err", err)
+		return
+	}
+	ses.device = device
+}
+
+func (ses *session) newArena(kind bridgepb.SegmentKind, bytes int64, registrar mempool.Registrar) *mempool.Arena {
 	s := ses.server
 	purpose := metrics.Receive
 	if kind == bridgepb.SegmentKind_SEGMENT_UPCALL {
 		purpose = metrics.Upcall
+	}
+	var registrars []mempool.Registrar
+	if registrar != nil {
+		registrars = append(registrars, registrar)
 	}
 	return mempool.NewArena(mempool.ArenaOptions{
 		Backing:    &segments{kind: kind, out: ses.out},
@@ -50,7 +68,7 @@ func (ses *session) newArena(kind bridgepb.SegmentKind, bytes int64) *mempool.Ar
 		Purpose:    purpose,
 		RegionSize: s.opts.RegionBytes,
 		Max:        bytes,
-		Registrars: s.opts.Registrars,
+		Registrars: registrars,
 		Gauges: mempool.Gauges{
 			Allocated: s.metrics.ArenaBytes(purpose, metrics.Allocated),
 			Leased:    s.metrics.ArenaBytes(purpose, metrics.Leased),
@@ -60,6 +78,7 @@ func (ses *session) newArena(kind bridgepb.SegmentKind, bytes int64) *mempool.Ar
 }
 
 func (ses *session) closeArenas() error {
+	defer ses.device.Leave()
 	return errors.Join(ses.receive.Close(), ses.upcall.Close())
 }
 

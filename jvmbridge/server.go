@@ -34,10 +34,19 @@ type Options struct {
 	UpcallBytes  int64         // upcall arena of one session (weft.memory.upcall)
 	RegionBytes  int64         // weft.memory.region
 	MemoryWait   time.Duration // an upcall's wait for memory (weft.memory.wait)
-	Registrars   []mempool.Registrar
+
+	// Join, unless nil, begins a session's use of a device that the memory of its arenas is registered with. An error means that the session does
+	// without.
+	Join func(app shuffle.App) (Membership, error)
 
 	HandshakeTimeout time.Duration // for Hello, and then for Attach; 0: 10 s
 	OnSessions       func(open int)
+}
+
+// Membership is a session's use of a device.
+type Membership struct {
+	Receive, Upcall mempool.Registrar
+	Leave           func() // called once, when the arenas are closed; memory that is leased still is given back later
 }
 
 const defaultHandshakeTimeout = 10 * time.Second

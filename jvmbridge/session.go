@@ -40,6 +40,7 @@ type session struct {
 	log         *slog.Logger
 
 	out      *outbox
+	device   Membership
 	receive  *mempool.Arena
 	upcall   *mempool.Arena
 	member   *shuffle.Executor
@@ -60,8 +61,9 @@ func newSession(s *Server, conn *net.UnixConn, cred *unix.Ucred, hello *bridgepb
 		out: newOutbox(conn), attached: make(chan struct{}),
 	}
 	ses.ctx, ses.cancel = context.WithCancelCause(context.Background())
-	ses.receive = ses.newArena(bridgepb.SegmentKind_SEGMENT_RECEIVE, s.opts.SessionBytes)
-	ses.upcall = ses.newArena(bridgepb.SegmentKind_SEGMENT_UPCALL, s.opts.UpcallBytes)
+	ses.join()
+	ses.receive = ses.newArena(bridgepb.SegmentKind_SEGMENT_RECEIVE, s.opts.SessionBytes, ses.device.Receive)
+	ses.upcall = ses.newArena(bridgepb.SegmentKind_SEGMENT_UPCALL, s.opts.UpcallBytes, ses.device.Upcall)
 	ses.fetches.init(ses)
 	ses.leases.init()
 	ses.upcalls.init(ses)

@@ -16,6 +16,7 @@ import (
 type fileCache struct {
 	max, hard int
 	gauge     prometheus.Gauge
+	closing   func(*os.File) // may be nil
 
 	mu    sync.Mutex
 	open  int                      // descriptors reserved or open
@@ -36,8 +37,8 @@ type dataFile struct {
 	unref func() // gives one reference back; one function for all of them, so that a block costs no allocation
 }
 
-func newFileCache(most int, gauge prometheus.Gauge) *fileCache {
-	c := &fileCache{max: max(most, 1), gauge: gauge, files: make(map[*mapOutput]*dataFile)}
+func newFileCache(most int, gauge prometheus.Gauge, closing func(*os.File)) *fileCache {
+	c := &fileCache{max: max(most, 1), gauge: gauge, closing: closing, files: make(map[*mapOutput]*dataFile)}
 	c.idle.prev, c.idle.next = &c.idle, &c.idle
 	var limit unix.Rlimit
 	c.hard = c.max
@@ -191,6 +192,9 @@ func (c *fileCache) evict() (unused []*dataFile) {
 
 func closeAll(files []*dataFile) {
 	for _, f := range files {
+		if f.cache.closing != nil {
+			f.cache.closing(f.File)
+		}
 		_ = f.Close()
 		f.cache.gauge.Dec()
 	}

@@ -11,6 +11,14 @@ type PeerStatus struct {
 	Transport string
 }
 
+// moves is the word for how blocks move over the connection now.
+func (l *link) moves() string {
+	if d, ok := l.Conn.(interface{ Direct() string }); ok && d.Direct() != "" {
+		return d.Direct()
+	}
+	return l.transport
+}
+
 // Status lists the connections that may be asked over, ordered by the peers' ids.
 func (p *Peers) Status() []PeerStatus {
 	p.mu.Lock()
@@ -18,7 +26,7 @@ func (p *Peers) Status() []PeerStatus {
 	var all []PeerStatus
 	for _, e := range p.peers {
 		if l := e.link; l != nil && !ended(l) {
-			all = append(all, PeerStatus{Addr: l.addr, Transport: l.transport})
+			all = append(all, PeerStatus{Addr: l.addr, Transport: l.moves()})
 		}
 	}
 	slices.SortFunc(all, func(a, b PeerStatus) int { return bytes.Compare(a.Addr.DaemonID[:], b.Addr.DaemonID[:]) })

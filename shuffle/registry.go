@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"os"
 	"sync"
 
 	"weft/internal/metrics"
@@ -34,6 +35,8 @@ type RegistryOptions struct {
 	FilesMax      int   // data files kept open (weft.files.max); 0: 1024
 	LayoutBytes   int64 // memory for what was read from index files, and for checksums; 0: 64 MiB
 	SkipChecksums bool  // serve blocks without checksums (weft.checksum=false)
+
+	Closing func(*os.File) // unless nil, told of each data file before it is closed, when nobody uses it
 }
 
 const (
@@ -72,7 +75,7 @@ func NewRegistry(opts RegistryOptions, m *metrics.Set, log *slog.Logger) *Regist
 	}
 	return &Registry{
 		outputs: &mapOutputs{
-			files:     newFileCache(opts.FilesMax, m.OpenFiles),
+			files:     newFileCache(opts.FilesMax, m.OpenFiles, opts.Closing),
 			layouts:   newLayoutCache(opts.LayoutBytes),
 			checksums: !opts.SkipChecksums,
 			log:       log,

@@ -69,3 +69,17 @@ func line(path string) string {
 	}
 	return strings.TrimSpace(string(text))
 }
+
+// NetDevs are the network devices whose IP addresses lead to a port: librdmacm finds devices by IP address. It needs no library.
+func NetDevs(device string, port int) []string { return netDevs(sysClass, device, port) }
+
+func netDevs(class, device string, port int) (names []string) {
+	if name := line(filepath.Join(class, device, "ports", strconv.Itoa(port), "gid_attrs/ndevs/0")); name != "" {
+		return []string{name} // RoCE
+	}
+	entries, _ := os.ReadDir(filepath.Join(class, device, "device/net")) // InfiniBand: IPoIB's
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}

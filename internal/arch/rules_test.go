@@ -15,7 +15,7 @@ var allowed = map[string][]string{
 	"weft/jvmbridge/shm":        {"weft/shuffle/mempool", "weft/internal/invariants"},
 
 	"weft/shuffle/tcp":           {"weft/shuffle", "weft/shuffle/serve", "weft/internal/metrics", "weft/internal/pb/...", "weft/internal/invariants", "weft/internal/version"},
-	"weft/shuffle/rdma":          {"weft/verbs", "weft/internal/invariants"},
+	"weft/shuffle/rdma":          {"weft/verbs", "weft/shuffle", "weft/shuffle/mempool", "weft/internal/metrics", "weft/internal/invariants"},
 	"weft/shuffle/rdma/peertest": {"weft/shuffle/rdma", "weft/verbs"},
 	"weft/shuffle/mem":           {"weft/shuffle", "weft/shuffle/serve", "weft/internal/metrics", "weft/internal/invariants"},
 	"weft/shuffle/serve":         {"weft/shuffle", "weft/internal/metrics", "weft/internal/invariants"},

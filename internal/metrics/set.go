@@ -14,6 +14,7 @@ const (
 const (
 	Receive = "receive" // blocks fetched for an executor
 	Upcall  = "upcall"  // blocks that an executor lends to its peers
+	Files   = "files"   // of map outputs; of registered memory alone
 )
 
 // Values of the label state.
@@ -55,6 +56,9 @@ type Set struct {
 	ArenaMaxBytes    prometheus.Gauge
 	ArenaWaitSeconds prometheus.Observer
 	Leases           func(purpose string) prometheus.Gauge
+
+	RegisteredBytes func(purpose string) prometheus.Gauge
+	HiddenBlocks    prometheus.Counter
 
 	Peers        func(transport string) prometheus.Gauge
 	PeerDials    func(transport, result string) prometheus.Counter
@@ -110,8 +114,13 @@ func NewSet() *Set {
 		Leases: t.gauge1("weft_leases", "purpose",
 			"Leases not yet given back."),
 
+		RegisteredBytes: t.gauge1("weft_registered_bytes", "purpose",
+			"Memory registered with the RDMA device."),
+		HiddenBlocks: t.counter("weft_hidden_blocks_total",
+			"Blocks that a peer would have read by RDMA, but whose memory or file could not be registered; it reads them over TCP."),
+
 		Peers: t.gauge1("weft_peers", "transport",
-			"Peers that this daemon is connected to and may ask."),
+			"Peers that this daemon is connected to and may ask; by rdma, once for each application."),
 		PeerDials: t.counter2("weft_peer_dials_total", "transport", "result",
 			"Attempts to connect to a peer."),
 		PeerLosses: t.counter1("weft_peer_losses_total", "transport",

@@ -23,6 +23,7 @@ type Status struct {
 	SocketDir string    `json:"socket_dir"`
 	PeerPort  uint16    `json:"peer_port"`
 	Announced []string  `json:"announced"` // addresses told to peers; none: Spark's host name
+	RDMA      *RDMA     `json:"rdma"`      // null: there is none
 
 	Memory     Memory     `json:"memory"`
 	Sessions   []Session  `json:"sessions"`
@@ -32,6 +33,14 @@ type Status struct {
 	Transfers  []Transfer `json:"transfers"`
 	Failed     []Count    `json:"failed"`    // blocks that the daemon could not deliver
 	Fallbacks  []Count    `json:"fallbacks"` // what executors then fetched by Spark's own client
+}
+
+// RDMA is the device that blocks move by.
+type RDMA struct {
+	Device          string `json:"device"`
+	Address         string `json:"address"`          // where peers connect to
+	Broken          string `json:"broken,omitempty"` // why it is not used now
+	RegisteredBytes int64  `json:"registered_bytes"` // of map outputs, beside the arenas
 }
 
 // Memory is what the arenas of all sessions hold together.

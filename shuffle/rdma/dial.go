@@ -128,6 +128,9 @@ func (c *Conn) Read(reads ...Read) { c.queue.read(reads) }
 // Gone is closed when the connection is of no more use. It has to be closed then, too: until then the owner keeps its end.
 func (c *Conn) Gone() <-chan struct{} { return c.queue.gone }
 
+// Err is why the connection is of no more use; nil while it is.
+func (c *Conn) Err() error { return c.queue.cause() }
+
 // watch waits for the end of the connection: a READ from a process that was killed ends only when this side disconnects, too.
 func (c *Conn) watch() {
 	for {

@@ -14,29 +14,51 @@ import (
 )
 
 // ErrNoRoom says that everything that may be registered is, and in use. Blocks go another way then.
-var ErrNoRoom = errors.New("rdma: no more memory may be registered")
+var ErrNoRoom = errors.New("rdma: no more memory may be registered (weft.memory.registered.max)")
 
-// Files makes parts of files readable for the peers of a domain: it maps them and registers the mapping, a piece at a time, and keeps pieces that are not used
-// until others need their room. The processor touches no mapping: a load from one whose file was truncated would end the process. Its methods
-// may be called from many goroutines.
+// Files makes parts of files readable for the peers of domains: it maps them and registers the mapping, a piece at a time, and keeps pieces that are not used
+// until others need their room, or until Forget. The processor touches no mapping: a load from one whose file was truncated would end the process. Its
+// methods may be called from many goroutines.
 type Files struct {
-	pd    *verbs.PD
 	piece int64
 	max   int64
 
+	// Bytes, unless nil, is told how many bytes more are registered; set before use.
+	Bytes func(float64)
+
 	mu     sync.Mutex
 	pieces map[pieceKey]*piece
+	of     map[fileID]map[*piece]struct{} // the same, by file
 	idle   list.List // of *piece that nobody uses, the longest first
 	bytes  int64     // registered
 	unused int64     // of them, those of idle pieces
 	failed error     // of closing pieces, for Close to tell
+
+	leaving int // pieces taken off and not closed yet
+	left    sync.Cond
 }
 
-// pieceKey is a piece of a file, whatever it is called. A file that takes the inode of a removed one is another: the mapping keeps the old one
-// alive, so the number is not given away.
+// fileID is a file, whatever it is called. A file that takes the inode of a removed one is another: a mapping keeps the old one alive, so the number is not
+// given away.
+type fileID struct{ dev, inode uint64 }
+
+func identify(file *os.File) (fileID, os.FileInfo, error) {
+	info, err := file.Stat()
+	if err != nil {
+		return fileID{}, nil, err
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || !info.Mode().IsRegular() {
+		return fileID{}, nil, fmt.Errorf("%s: not a regular file", file.Name())
+	}
+	return fileID{st.Dev, st.Ino}, info, nil
+}
+
+// pieceKey is a piece of a file, for one domain.
 type pieceKey struct {
-	dev, inode uint64
-	number     int64
+	pd     *verbs.PD
+	file   fileID
+	number int64
 }
 
 type piece struct {
@@ -50,8 +72,10 @@ type piece struct {
 }
 
 // NewFiles keeps at most limit bytes registered, in pieces of pieceLen, a multiple of 2 MiB.
-func NewFiles(pd *verbs.PD, pieceLen, limit int64) *Files {
-	return &Files{pd: pd, piece: pieceLen, max: limit, pieces: map[pieceKey]*piece{}}
+func NewFiles(pieceLen, limit int64) *Files {
+	f := &Files{piece: pieceLen, max: limit, pieces: map[pieceKey]*piece{}, of: map[fileID]map[*piece]struct{}{}}
+	f.left.L = &f.mu
+	return f
 }
 
 // Part is a part of a range of a file, as a peer may read it.
@@ -67,22 +91,21 @@ type Pinned struct {
 	used  []*piece
 }
 
-// Pin makes bytes [off, off+n) of a regular file readable, which this process must be allowed to write: 6.1 and older kernels register no mapping
-// that is for reading alone. It fails with ErrNoRoom, or where the file is shorter or the kernel does not register it.
-func (f *Files) Pin(file *os.File, off, n int64) (*Pinned, error) {
-	info, err := file.Stat()
+// Pin makes bytes [off, off+n) of a regular file readable in the domain. This process must be allowed to write the file: 6.1 and older kernels register
+// no mapping that is for reading alone. It fails with ErrNoRoom, or where the file is shorter or the kernel does not register it.
+func (f *Files) Pin(pd *verbs.PD, file *os.File, off, n int64) (*Pinned, error) {
+	id, info, err := identify(file)
 	if err != nil {
 		return nil, err
 	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || !info.Mode().IsRegular() || off < 0 || n <= 0 || off > st.Size-n {
-		return nil, fmt.Errorf("%s: bytes [%d, %d) of %v, %d bytes long", file.Name(), off, off+n, info.Mode().Type(), info.Size())
+	if off < 0 || n <= 0 || off > info.Size()-n {
+		return nil, fmt.Errorf("%s: bytes [%d, %d) of %d", file.Name(), off, off+n, info.Size())
 	}
 	p := &Pinned{files: f}
 	for end := off + n; off < end; {
 		number := off / f.piece
 		from := off - number*f.piece
-		use, err := f.use(file, pieceKey{st.Dev, st.Ino, number}, st.Size)
+		use, err := f.use(file, pieceKey{pd, id, number}, info.Size())
 		if err != nil {
 			p.Release()
 			return nil, err
@@ -121,19 +144,17 @@ func (f *Files) use(file *os.File, key pieceKey, size int64) (*piece, error) {
 	gone, ok := f.makeRoom(length)
 	if ok {
 		p = &piece{key: key, users: 1, ready: make(chan struct{})}
-		f.pieces[key] = p
+		f.add(p)
 	}
 	f.mu.Unlock()
-	if err := closeAll(gone); err != nil {
-		f.lost(err)
-	}
+	f.discard(gone)
 	if !ok {
 		return nil, ErrNoRoom
 	}
-	if p.err = p.register(f.pd, file, f.piece, length); p.err != nil {
+	if p.err = p.register(file, f.piece, length); p.err != nil {
 		f.mu.Lock()
-		delete(f.pieces, key)
-		f.bytes -= length
+		f.remove(p)
+		f.count(-length)
 		f.mu.Unlock()
 	}
 	close(p.ready)
@@ -147,17 +168,106 @@ func (f *Files) makeRoom(n int64) (gone []*piece, ok bool) {
 	}
 	for f.bytes+n > f.max {
 		oldest := f.idle.Front()
-		p := f.idle.Remove(oldest).(*piece) //nolint:forcetypeassert // it holds nothing else
-		delete(f.pieces, p.key)
-		f.bytes -= int64(len(p.mem))
-		f.unused -= int64(len(p.mem))
+		p := oldest.Value.(*piece) //nolint:forcetypeassert // it holds nothing else
+		f.takeOff(p)
 		gone = append(gone, p)
 	}
-	f.bytes += n
+	f.count(n)
 	return gone, true
 }
 
-func (p *piece) register(pd *verbs.PD, file *os.File, size, length int64) error {
+func (f *Files) count(n int64) {
+	f.bytes += n
+	if f.Bytes != nil {
+		f.Bytes(float64(n))
+	}
+}
+
+func (f *Files) add(p *piece) {
+	f.pieces[p.key] = p
+	if f.of[p.key.file] == nil {
+		f.of[p.key.file] = map[*piece]struct{}{}
+	}
+	f.of[p.key.file][p] = struct{}{}
+}
+
+func (f *Files) remove(p *piece) {
+	delete(f.pieces, p.key)
+	delete(f.of[p.key.file], p)
+	if len(f.of[p.key.file]) == 0 {
+		delete(f.of, p.key.file)
+	}
+}
+
+// takeOff takes an idle piece out, for discard. mu is held.
+func (f *Files) takeOff(p *piece) {
+	f.leaving++
+	f.idle.Remove(p.idle)
+	f.remove(p)
+	f.count(-int64(len(p.mem)))
+	f.unused -= int64(len(p.mem))
+}
+
+// Forget ends the registrations of a file that nobody uses: it is about to be closed, and may have been removed. What is in use stays.
+func (f *Files) Forget(file *os.File) {
+	id, _, err := identify(file)
+	if err != nil {
+		return
+	}
+	f.end(func() (all []*piece) {
+		for p := range f.of[id] {
+			all = append(all, p)
+		}
+		return all
+	})
+}
+
+// Drop ends the registrations in a domain that nobody uses. When it returns, those that are in use are all that there are.
+func (f *Files) Drop(pd *verbs.PD) {
+	f.end(func() (all []*piece) {
+		for key, p := range f.pieces {
+			if key.pd == pd {
+				all = append(all, p)
+			}
+		}
+		return all
+	})
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for f.leaving > 0 { // others', maybe: it does not take long
+		f.left.Wait()
+	}
+}
+
+// end closes those of the pieces that are idle.
+func (f *Files) end(which func() []*piece) {
+	var gone []*piece
+	f.mu.Lock()
+	for _, p := range which() {
+		if p.idle != nil {
+			f.takeOff(p)
+			gone = append(gone, p)
+		}
+	}
+	f.mu.Unlock()
+	f.discard(gone)
+}
+
+// discard closes pieces that were taken off. That one could not be given back is told by Close.
+func (f *Files) discard(gone []*piece) {
+	if len(gone) == 0 {
+		return
+	}
+	err := closeAll(gone)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.failed = errors.Join(f.failed, err)
+	if f.leaving -= len(gone); f.leaving == 0 {
+		f.left.Broadcast()
+	}
+}
+
+func (p *piece) register(file *os.File, size, length int64) error {
 	raw, err := file.SyscallConn()
 	if err != nil {
 		return err
@@ -173,7 +283,7 @@ func (p *piece) register(pd *verbs.PD, file *os.File, size, length int64) error 
 	if err = errors.Join(closed, err); err != nil {
 		return fmt.Errorf("%s: mapping it for writing, as registering wants it: %w", file.Name(), err)
 	}
-	if p.mr, err = pd.RegMR(p.mem, verbs.RemoteRead); err != nil {
+	if p.mr, err = p.key.pd.RegMR(p.mem, verbs.RemoteRead); err != nil {
 		return errors.Join(fmt.Errorf("%s: %w", file.Name(), err), unix.Munmap(p.mem))
 	}
 	return nil
@@ -196,13 +306,6 @@ func (f *Files) drop(p *piece) {
 	}
 }
 
-// lost notes that a piece could not be given back.
-func (f *Files) lost(err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.failed = errors.Join(f.failed, err)
-}
-
 // Registered is how many bytes are.
 func (f *Files) Registered() int64 {
 	f.mu.Lock()
@@ -220,7 +323,9 @@ func (f *Files) Close() error {
 	left := len(f.pieces) - len(all)
 	f.idle.Init()
 	clear(f.pieces)
-	f.bytes, f.unused = 0, 0
+	clear(f.of)
+	f.count(-f.bytes)
+	f.unused = 0
 	err := f.failed
 	f.mu.Unlock()
 	if left > 0 {

@@ -43,14 +43,14 @@ func dataFile(t *testing.T, n int) (*os.File, []byte) {
 
 func newFiles(t *testing.T, e *ends, most int64) *Files {
 	t.Helper()
-	files := NewFiles(e.owner, filePiece, most)
+	files := NewFiles(filePiece, most)
 	t.Cleanup(func() { verbstest.Close(t, files) })
 	return files
 }
 
-func pin(t *testing.T, files *Files, f *os.File, off, n int64) *Pinned {
+func pin(t *testing.T, e *ends, files *Files, f *os.File, off, n int64) *Pinned {
 	t.Helper()
-	p, err := files.Pin(f, off, n)
+	p, err := files.Pin(e.owner, f, off, n)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestFilesAreReadWhereTheyLie(t *testing.T) {
 	files := newFiles(t, e, 64<<20)
 	f, data := dataFile(t, 3*filePiece+1234)
 	for _, r := range [][2]int64{{0, 1}, {100, 5000}, {filePiece - 1, 2}, {0, int64(len(data))}, {3 * filePiece, 1234}, {filePiece, filePiece}} {
-		p := pin(t, files, f, r[0], r[1])
+		p := pin(t, e, files, f, r[0], r[1])
 		if !bytes.Equal(e.fetch(t, c, p.Parts), data[r[0]:r[0]+r[1]]) {
 			t.Errorf("bytes [%d, +%d) differ", r[0], r[1])
 		}
@@ -92,7 +92,7 @@ func TestFilesAreReadWhereTheyLie(t *testing.T) {
 		t.Errorf("%d bytes are registered, want each of the file's once: %d", n, len(data))
 	}
 	for name, r := range map[string][2]int64{"beyond the end": {int64(len(data)) - 1, 2}, "nothing": {0, 0}, "before the start": {-1, 2}, "overflow": {1<<63 - 1, 2}} {
-		if _, err := files.Pin(f, r[0], r[1]); err == nil || !strings.Contains(err.Error(), f.Name()) {
+		if _, err := files.Pin(e.owner, f, r[0], r[1]); err == nil || !strings.Contains(err.Error(), f.Name()) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -103,17 +103,17 @@ func TestOldPiecesMakeRoom(t *testing.T) {
 	e := newEnds(t, 8<<20, Options{})
 	files := newFiles(t, e, 2*filePiece)
 	f, data := dataFile(t, 3*filePiece)
-	first, second := pin(t, files, f, 0, 10), pin(t, files, f, filePiece, 10)
-	if _, err := files.Pin(f, 2*filePiece, 10); !errors.Is(err, ErrNoRoom) {
+	first, second := pin(t, e, files, f, 0, 10), pin(t, e, files, f, filePiece, 10)
+	if _, err := files.Pin(e.owner, f, 2*filePiece, 10); !errors.Is(err, ErrNoRoom) {
 		t.Errorf("a third piece with two in use: %v", err)
 	}
 	second.Release()
 	first.Release()
-	first = pin(t, files, f, 0, 10) // as it was: it is used again before its room was needed
+	first = pin(t, e, files, f, 0, 10) // as it was: it is used again before its room was needed
 	first.Release()
-	again := pin(t, files, f, filePiece, 10)
+	again := pin(t, e, files, f, filePiece, 10)
 	again.Release()
-	third := pin(t, files, f, 2*filePiece, 10)
+	third := pin(t, e, files, f, 2*filePiece, 10)
 	defer third.Release()
 	if n := files.Registered(); n != 2*filePiece {
 		t.Errorf("%d bytes are registered", n)
@@ -133,7 +133,7 @@ func TestTruncatedWhileRegistered(t *testing.T) {
 	e := newEnds(t, 8<<20, Options{})
 	files := newFiles(t, e, 64<<20)
 	f, data := dataFile(t, filePiece)
-	p := pin(t, files, f, 0, filePiece)
+	p := pin(t, e, files, f, 0, filePiece)
 	defer p.Release()
 	if err := os.Truncate(f.Name(), 0); err != nil {
 		t.Fatal(err)
@@ -141,7 +141,7 @@ func TestTruncatedWhileRegistered(t *testing.T) {
 	if !bytes.Equal(e.fetch(t, e.dial(t), p.Parts), data) {
 		t.Error("other bytes than when it was registered")
 	}
-	if _, err := files.Pin(f, 0, 1); err == nil {
+	if _, err := files.Pin(e.owner, f, 0, 1); err == nil {
 		t.Error("a byte of an empty file was pinned")
 	}
 }
@@ -162,7 +162,7 @@ func TestFilesThatCannotBeRegistered(t *testing.T) {
 	if _, err := unix.FcntlInt(memfd.Fd(), unix.F_ADD_SEALS, unix.F_SEAL_WRITE); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := files.Pin(memfd, 0, 4096); err == nil || !strings.Contains(err.Error(), "mapping it for writing") {
+	if _, err := files.Pin(e.owner, memfd, 0, 4096); err == nil || !strings.Contains(err.Error(), "mapping it for writing") {
 		t.Errorf("a file that nobody may write: %v", err)
 	}
 	dir, err := os.Open(t.TempDir())
@@ -170,13 +170,13 @@ func TestFilesThatCannotBeRegistered(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer verbstest.Close(t, dir)
-	if _, err := files.Pin(dir, 0, 1); err == nil {
+	if _, err := files.Pin(e.owner, dir, 0, 1); err == nil {
 		t.Error("a directory was pinned")
 	}
 	if n := files.Registered(); n != 0 {
 		t.Errorf("%d bytes count as registered", n)
 	}
-	pin(t, files, f, 0, 4096).Release() // others are not disturbed
+	pin(t, e, files, f, 0, 4096).Release() // others are not disturbed
 }
 
 // Goroutines that pin ranges of a few files, with room for a part of them: each piece is registered once at a time, and the limit holds.
@@ -197,7 +197,7 @@ func TestManyPinAtOnce(t *testing.T) {
 					f, size = b, 2*filePiece+100
 				}
 				off := rng.Int64N(size)
-				p, err := files.Pin(f, off, 1+rng.Int64N(min(filePiece, size-off)))
+				p, err := files.Pin(e.owner, f, off, 1+rng.Int64N(min(filePiece, size-off)))
 				switch {
 				case errors.Is(err, ErrNoRoom):
 					refused.Add(1)

@@ -203,6 +203,13 @@ func (q *queue) fail(err error) {
 	q.tell(q.drop())
 }
 
+// cause is why the queue failed; nil: it has not.
+func (q *queue) cause() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.err
+}
+
 // drained waits until nothing is in flight and everybody was told. The queue has failed, so the device flushes what is. It returns false where that
 // takes longer than patience, or nobody polls any more.
 func (q *queue) drained(patience time.Duration, nobodyPolls <-chan struct{}) bool {

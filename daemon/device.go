@@ -1,0 +1,62 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+
+	"weft/jvmbridge"
+	"weft/shuffle"
+	"weft/shuffle/rdma"
+)
+
+// Values of weft.rdma.device that are no device's name.
+const (
+	anyDevice = "auto"
+	noDevice  = "none"
+)
+
+// startDevice opens the RDMA device, if one is wanted and can be used. It is no error if not: then blocks move over TCP.
+func (d *daemon) startDevice() {
+	name := d.opts.RDMADevice
+	if name == noDevice {
+		return
+	}
+	if name == anyDevice {
+		name = ""
+	}
+	device, err := rdma.Open(rdma.NodeOptions{
+		Options: rdma.Options{Log: d.log}, Device: name, Networks: d.opts.NetCIDR, Registered: d.opts.MemoryRegisteredMax, Metrics: d.metrics,
+	})
+	switch {
+	case err == nil:
+		d.log.Info("blocks move by RDMA where the peer has it, too", "device", device.Device(), "address", device.Addr())
+		d.device = device
+		d.opened("RDMA device", func(context.Context) error { return device.Close() })
+	case name == "" && errors.Is(err, rdma.ErrNoDevice):
+		d.log.Info("blocks move over TCP: this machine has no RDMA device that can be used; weft doctor tells more", "err", err)
+	default:
+		d.log.Warn("blocks move over TCP: the RDMA device cannot be used; weft doctor tells more", "device", d.opts.RDMADevice, "err", err)
+	}
+}
+
+// direct is the device as package tcp wants it; nil without one.
+func (d *daemon) direct() shuffle.Direct {
+	if d.device == nil {
+		return nil
+	}
+	return d.device
+}
+
+// join begins a session's use of the device.
+func (d *daemon) join() func(shuffle.App) (jvmbridge.Membership, error) {
+	if d.device == nil {
+		return nil
+	}
+	return func(app shuffle.App) (jvmbridge.Membership, error) {
+		domain, err := d.device.Join(app)
+		if err != nil {
+			return jvmbridge.Membership{}, err
+		}
+		return jvmbridge.Membership{Receive: domain.Receive(), Upcall: domain.Upcall(), Leave: domain.Leave}, nil
+	}
+}

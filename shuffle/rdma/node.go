@@ -1,0 +1,223 @@
+package rdma
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"weft/internal/metrics"
+	"weft/shuffle"
+	"weft/verbs"
+)
+
+// Name is the word for what comes by a Node.
+const Name = "rdma"
+
+// filePieceLen is how much of a map output is registered at a time.
+const filePieceLen = 64 << 20
+
+// NodeOptions say which device a daemon uses, and how.
+type NodeOptions struct {
+	Options
+	Device     string         // its name; "": the first that has an active port with an address
+	Networks   []netip.Prefix // an address in an earlier one is better; none: any is
+	Registered int64          // bytes of files that may be registered
+	Metrics    *metrics.Set
+}
+
+// Node is the device of a daemon: what its executors' memory is registered with, what lets peers' daemons read it, and what reads theirs.
+// Its methods may be called from many goroutines.
+type Node struct {
+	log      *slog.Logger
+	metrics  *metrics.Set
+	devices  *verbs.Devices
+	ctx      *verbs.Context
+	device   *Device
+	listener *Listener
+	files    *Files
+	watched  sync.WaitGroup
+
+	mu      sync.Mutex
+	domains map[shuffle.App]*Domain
+	broken  error // why the device is of no use now; nil: it is
+}
+
+var _ shuffle.Direct = (*Node)(nil)
+
+// ErrNoDevice: this machine has no RDMA device, or not the libraries for it.
+var ErrNoDevice = errors.New("no RDMA device")
+
+// Open opens the device. The error says for each device why it is of no use; ErrNoDevice is in its chain where there is none.
+func Open(opts NodeOptions) (*Node, error) {
+	opts.Options = opts.withDefaults()
+	n := &Node{log: opts.Log, metrics: opts.Metrics, files: NewFiles(filePieceLen, opts.Registered), domains: map[shuffle.App]*Domain{}}
+	n.files.Bytes = n.metrics.RegisteredBytes(metrics.Files).Add
+	var err error
+	if n.devices, err = verbs.OpenDevices(); err != nil {
+		var missing *verbs.LibraryError
+		if errors.As(err, &missing) || errors.Is(err, syscall.ENODEV) {
+			err = fmt.Errorf("%w: %w", ErrNoDevice, err)
+		}
+		return nil, err
+	}
+	var addr netip.Addr
+	if n.ctx, addr, err = choose(n.devices, opts.Device, opts.Networks); err == nil {
+		n.log = n.log.With("device", n.ctx.Name())
+		n.device, err = NewDevice(n.ctx, opts.Options)
+	}
+	if err == nil {
+		n.listener, err = n.device.Listen(netip.AddrPortFrom(addr, 0))
+	}
+	if err != nil {
+		return nil, errors.Join(err, n.close())
+	}
+	n.watched.Go(n.watch)
+	return n, nil
+}
+
+// choose is the device to use, and the address of it that peers connect to.
+func choose(devices *verbs.Devices, name string, networks []netip.Prefix) (*verbs.Context, netip.Addr, error) {
+	var errs []error
+	for _, c := range devices.All() {
+		if name != "" && c.Name() != name {
+			continue
+		}
+		addr, err := address(c, networks)
+		if err == nil {
+			return c, addr, nil
+		}
+		errs = append(errs, fmt.Errorf("%s: %w", c.Name(), err))
+	}
+	if len(errs) == 0 {
+		errs = append(errs, fmt.Errorf("there is no RDMA device %s", name))
+	}
+	return nil, netip.Addr{}, errors.Join(errs...)
+}
+
+// address is the best IP address of the device's first port, the only one that is used.
+func address(c *verbs.Context, networks []netip.Prefix) (best netip.Addr, err error) {
+	const port = 1
+	state, err := c.Port(port)
+	if err != nil {
+		return best, err
+	}
+	if !state.Active {
+		return best, fmt.Errorf("port %d is %s", port, state.State)
+	}
+	netDevs := verbs.NetDevs(c.Name(), port)
+	rank := func(a netip.Addr) int {
+		for i, p := range networks {
+			if p.Contains(a) {
+				return i
+			}
+		}
+		return len(networks)
+	}
+	for _, name := range netDevs {
+		dev, err := net.InterfaceByName(name)
+		if err != nil {
+			return best, err
+		}
+		addrs, err := dev.Addrs()
+		if err != nil {
+			return best, err
+		}
+		for _, a := range addrs {
+			ip, ok := netip.AddrFromSlice(a.(*net.IPNet).IP) //nolint:forcetypeassert // as documented
+			if ip = ip.Unmap(); ok && !ip.IsLinkLocalUnicast() && (!best.IsValid() || rank(ip) < rank(best)) {
+				best = ip
+			}
+		}
+	}
+	if !best.IsValid() {
+		return best, fmt.Errorf("port %d has no IP address (network devices: %v)", port, netDevs)
+	}
+	return best, nil
+}
+
+// Name is "rdma".
+func (n *Node) Name() string { return Name }
+
+// Device is the name of the device that is used, and Addr where peers connect to.
+func (n *Node) Device() string       { return n.ctx.Name() }
+func (n *Node) Addr() netip.AddrPort { return n.listener.Addr() }
+
+// Registered is how many bytes of files are.
+func (n *Node) Registered() int64 { return n.files.Registered() }
+
+// Broken is why the device is of no use now; nil: it is.
+func (n *Node) Broken() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.broken
+}
+
+// Forget ends what is registered of a file that is about to be closed.
+func (n *Node) Forget(file *os.File) { n.files.Forget(file) }
+
+// watch follows the device's own events: with its port down, or itself broken, everything moves to TCP at once instead of after time-outs.
+func (n *Node) watch() {
+	for {
+		e, err := n.ctx.NextEvent(time.Time{})
+		switch {
+		case errors.Is(err, verbs.ErrClosed):
+			return
+		case err != nil:
+			n.log.Error("the RDMA device's events cannot be read any more", "err", err)
+			return
+		case e.Type == verbs.EventPortErr, e.Type == verbs.EventDeviceFatal:
+			n.fail(fmt.Errorf("rdma: the device %s reports %v", n.ctx.Name(), e.Type))
+		case e.Type == verbs.EventPortActive:
+			n.log.Info("the RDMA device's port is active")
+			n.mu.Lock()
+			n.broken = nil
+			n.mu.Unlock()
+		default:
+			n.log.Debug("an event of the RDMA device", "event", e.Type, "port", e.Port, "qp", e.QPN)
+		}
+	}
+}
+
+// fail ends all reads. Nothing new begins until the port is active.
+func (n *Node) fail(why error) {
+	n.log.Warn("blocks come over TCP until the RDMA device can be used again", "err", why)
+	n.mu.Lock()
+	n.broken = why
+	var conns []*conn
+	for _, d := range n.domains {
+		for c := range d.conns {
+			conns = append(conns, c)
+		}
+	}
+	n.mu.Unlock()
+	for _, c := range conns {
+		c.queue.fail(why)
+	}
+}
+
+// Close closes the device. No executor, connection or exposed block is there any more.
+func (n *Node) Close() error {
+	err := n.close()
+	if !errors.Is(err, verbs.ErrInUse) { // else the device is open still, and its events are waited for
+		n.watched.Wait()
+	}
+	return err
+}
+
+func (n *Node) close() error {
+	var errs []error
+	if n.listener != nil {
+		errs = append(errs, n.listener.Close())
+	}
+	errs = append(errs, n.files.Close())
+	if n.device != nil {
+		errs = append(errs, n.device.Close())
+	}
+	return errors.Join(append(errs, n.devices.Close())...)
+}

@@ -1,0 +1,142 @@
+//go:build rdma
+
+package rdma_test
+
+import (
+	"bytes"
+	"log/slog"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"weft/internal/leakcheck"
+	"weft/internal/metrics"
+	"weft/shuffle"
+	"weft/shuffle/mempool"
+	"weft/shuffle/rdma"
+	"weft/shuffle/tcp"
+	"weft/shuffle/transporttest"
+	"weft/verbs/verbstest"
+)
+
+var app = shuffle.App{ID: "app"}
+
+// side is one daemon's half: a device, and an executor's memory of it.
+type side struct {
+	node    *rdma.Node
+	domain  *rdma.Domain
+	metrics *metrics.Set
+	id      [16]byte
+}
+
+func newSide(t testing.TB, id byte) *side {
+	t.Helper()
+	s := &side{metrics: metrics.NewSet(), id: [16]byte{id}}
+	var err error
+	s.node, err = rdma.Open(rdma.NodeOptions{
+		Options: rdma.Options{Log: slog.New(slog.DiscardHandler)}, Registered: 64 << 20, Metrics: s.metrics,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { verbstest.Close(t, s.node) })
+	if s.domain, err = s.node.Join(app); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.domain.Leave)
+	return s
+}
+
+// memory is an executor's, for the time of the test.
+func (s *side) memory(t testing.TB, n int, registrar mempool.Registrar) []byte {
+	t.Helper()
+	mem := verbstest.Memory(t, n)
+	reg, err := registrar.Register(mem)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { verbstest.Close(t, reg) })
+	return mem
+}
+
+func (s *side) options() tcp.Options {
+	return tcp.Options{
+		DaemonID: s.id, PeerTimeout: verbstest.Patience, Streams: 2, Log: slog.New(slog.DiscardHandler), Direct: s.node, Metrics: s.metrics, Backoff: time.Millisecond,
+	}
+}
+
+// connect makes a connection of reader to the blocks of src, which are owner's.
+func connect(t testing.TB, reader, owner *side, src shuffle.Source) (shuffle.Conn, *tcp.Server) {
+	t.Helper()
+	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := tcp.NewServer(l, owner.options(), src, owner.metrics)
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve() }()
+	t.Cleanup(func() {
+		verbstest.Close(t, server)
+		if err := verbstest.Await(t, ended, "Serve"); err != nil {
+			t.Error(err)
+		}
+	})
+	peer := shuffle.PeerAddr{Hosts: []string{"127.0.0.1"}, Port: server.Addr().Port(), DaemonID: owner.id}
+	c, err := tcp.New(reader.options()).Dial(t.Context(), peer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { verbstest.Close(t, c) })
+	return c, server
+}
+
+func TestBlocksAreReadWhereTheyLie(t *testing.T) {
+	leakcheck.Check(t)
+	reader, owner := newSide(t, 1), newSide(t, 2)
+	src := transporttest.NewSource(t)
+	file, mem := transporttest.Bytes(1, 3<<20), owner.memory(t, 2<<20, owner.domain.Upcall())
+	copy(mem, transporttest.Bytes(2, 1<<20))
+	src.AddFile(transporttest.ID(0), file)
+	src.AddMem(transporttest.ID(1), mem[1000:1<<20])
+	src.AddMem(transporttest.ID(2), transporttest.Bytes(3, 100000)) // not registered
+	c, _ := connect(t, reader, owner, src)
+
+	ids := []shuffle.BlockID{transporttest.ID(0), transporttest.ID(1), transporttest.ID(2)}
+	want := [][]byte{file, mem[1000 : 1<<20], transporttest.Bytes(3, 100000)}
+	dst := reader.memory(t, 8<<20, reader.domain.Receive())
+	for range 3 {
+		located := make(chan []shuffle.Located, 1)
+		c.Locate(&shuffle.LocateRequest{App: app, Executor: "1", Blocks: ids}, nil, func(l []shuffle.Located, err error) {
+			if err != nil {
+				t.Error(err)
+			}
+			located <- l
+		})
+		for i, l := range verbstest.Await(t, located, "Locate") {
+			by, ended := "", make(chan error, 1)
+			into := dst[i<<20:][:l.Length]
+			clear(into)
+			c.Read([]shuffle.ReadRequest{{
+				Ranges: []shuffle.Range{{Handle: l.Handle, Length: l.Length}}, Release: []uint64{l.Handle}, Dst: into,
+				By: func(transport string) { by = transport }, Done: func(err error) { ended <- err },
+			}})
+			if err := verbstest.Await(t, ended, "Read"); err != nil || !bytes.Equal(into, want[i]) {
+				t.Fatalf("block %d: other bytes (error %v)", i, err)
+			}
+			if direct := by == rdma.Name; direct != (i < 2) {
+				t.Errorf("block %d came by %q", i, by)
+			}
+		}
+	}
+	if n := testutil.ToFloat64(owner.metrics.HiddenBlocks); n != 3 {
+		t.Errorf("%v blocks were counted that could not be read by RDMA, want 3", n)
+	}
+	if n := testutil.ToFloat64(owner.metrics.BytesTotal(tcp.Name, metrics.Served)); n != 300000 {
+		t.Errorf("the owner sent %v bytes of blocks over TCP, want those of memory that is not registered: 300000", n)
+	}
+	if n := testutil.ToFloat64(reader.metrics.PeerDials(rdma.Name, metrics.OK)); n != 1 {
+		t.Errorf("%v connections were made, want 1", n)
+	}
+}
