@@ -23,7 +23,7 @@ type Status struct {
 	SocketDir string    `json:"socket_dir"`
 	PeerPort  uint16    `json:"peer_port"`
 	Announced []string  `json:"announced"` // addresses told to peers; none: Spark's host name
-	RDMA      *RDMA     `json:"rdma"`      // null: there is none
+	RDMA      *RDMA     `json:"rdma,omitempty"`
 
 	Memory     Memory     `json:"memory"`
 	Sessions   []Session  `json:"sessions"`

@@ -22,6 +22,7 @@ func example() *Status {
 		Schema: Schema, Version: "0.1.0", PID: 4711, DaemonID: "00112233445566778899aabbccddeeff",
 		Started:   time.Date(2026, 11, 23, 1, 2, 3, 0, time.UTC),
 		SocketDir: "/run/weft", PeerPort: 7400, Announced: []string{"10.1.0.7"},
+		RDMA:   &RDMA{Device: "mlx5_0", Address: "10.2.0.7:33221", RegisteredBytes: 3 << 20},
 		Memory: Memory{MaxBytes: 1 << 30, ReceiveBytes: 128 << 20, UpcallBytes: 0},
 		Sessions: []Session{{
 			ID: 3, App: "app-1", Executor: "7", UID: 1000, PID: 99, Version: "0.1.0", AgeSeconds: 61, MapOutputs: 12, Fetches: 2,
@@ -38,6 +39,7 @@ func example() *Status {
 const exampleTable = `  daemon            version 0.1.0, pid 4711, up 1m0s
   sockets           /run/weft
   peers reach it at port 7400 of 10.1.0.7
+  rdma              device mlx5_0 at 10.2.0.7:33221, 3.0 MiB of map outputs registered
   memory            128.0 MiB receive + 0 B upcall of 1.0 GiB
   map outputs       12, 9 files open
 

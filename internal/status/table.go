@@ -16,11 +16,7 @@ func Print(w io.Writer, s *Status, now time.Time) error {
 		row("daemon", fmt.Sprintf("version %s, pid %d, up %s", s.Version, s.PID, now.Sub(s.Started).Truncate(time.Second)))
 		row("sockets", s.SocketDir)
 		row("peers reach it at", fmt.Sprintf("port %d of %s", s.PeerPort, cmp.Or(strings.Join(s.Announced, ", "), "Spark's host name")))
-		if r := s.RDMA; r != nil {
-			row("rdma", strings.TrimSpace(fmt.Sprintf("device %s at %s, %s of map outputs registered. %s", r.Device, r.Address, Bytes(r.RegisteredBytes), r.Broken)))
-		} else {
-			row("rdma", "none; weft doctor tells why")
-		}
+		row("rdma", s.RDMA.String())
 		row("memory", fmt.Sprintf("%s receive + %s upcall of %s", Bytes(s.Memory.ReceiveBytes), Bytes(s.Memory.UpcallBytes), Bytes(s.Memory.MaxBytes)))
 		row("map outputs", fmt.Sprintf("%d, %d files open", s.MapOutputs, s.OpenFiles))
 	})
@@ -56,6 +52,17 @@ func Print(w io.Writer, s *Status, now time.Time) error {
 		}
 	})
 	return p.err
+}
+
+func (r *RDMA) String() string {
+	if r == nil {
+		return "not in use; weft doctor tells why"
+	}
+	text := fmt.Sprintf("device %s at %s, %s of map outputs registered", r.Device, r.Address, Bytes(r.RegisteredBytes))
+	if r.Broken != "" {
+		text += "; not used now: " + r.Broken
+	}
+	return text
 }
 
 func (a Arena) String() string { return Bytes(a.LeasedBytes) + "/" + Bytes(a.AllocatedBytes) }

@@ -29,10 +29,10 @@ type Files struct {
 	mu     sync.Mutex
 	pieces map[pieceKey]*piece
 	of     map[fileID]map[*piece]struct{} // the same, by file
-	idle   list.List // of *piece that nobody uses, the longest first
-	bytes  int64     // registered
-	unused int64     // of them, those of idle pieces
-	failed error     // of closing pieces, for Close to tell
+	idle   list.List                      // of *piece that nobody uses, the longest first
+	bytes  int64                          // registered
+	unused int64                          // of them, those of idle pieces
+	failed error                          // of closing pieces, for Close to tell
 
 	leaving int // pieces taken off and not closed yet
 	left    sync.Cond

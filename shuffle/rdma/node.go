@@ -53,6 +53,10 @@ var _ shuffle.Direct = (*Node)(nil)
 // ErrNoDevice: this machine has no RDMA device, or not the libraries for it.
 var ErrNoDevice = errors.New("no RDMA device")
 
+type noDeviceError struct{ error }
+
+func (noDeviceError) Is(target error) bool { return target == ErrNoDevice }
+
 // Open opens the device. The error says for each device why it is of no use; ErrNoDevice is in its chain where there is none.
 func Open(opts NodeOptions) (*Node, error) {
 	opts.Options = opts.withDefaults()
@@ -62,7 +66,7 @@ func Open(opts NodeOptions) (*Node, error) {
 	if n.devices, err = verbs.OpenDevices(); err != nil {
 		var missing *verbs.LibraryError
 		if errors.As(err, &missing) || errors.Is(err, syscall.ENODEV) {
-			err = fmt.Errorf("%w: %w", ErrNoDevice, err)
+			err = noDeviceError{err}
 		}
 		return nil, err
 	}
