@@ -25,7 +25,8 @@ func (d *daemon) startDevice() {
 		name = ""
 	}
 	device, err := rdma.Open(rdma.NodeOptions{
-		Options: rdma.Options{Log: d.log}, Device: name, Networks: d.opts.NetCIDR, Registered: d.opts.MemoryRegisteredMax, Metrics: d.metrics,
+		Options: rdma.Options{Log: d.log}, Device: name, Networks: d.opts.NetCIDR,
+		Registered: d.opts.MemoryRegisteredMax, Map: rdma.Mapping(d.opts.RDMAMap), Metrics: d.metrics,
 	})
 	switch {
 	case err == nil:

@@ -36,6 +36,7 @@ type Options struct {
 
 	RDMADevice          string // "auto", "none", or a device's name
 	RDMABackoff         time.Duration
+	RDMAMap             string // "auto", "read" or "none"
 	MemoryRegisteredMax int64
 
 	Checksum bool

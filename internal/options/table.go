@@ -70,6 +70,11 @@ func (o *Options) table() []Option {
 			&durationValue{&o.RDMABackoff},
 		},
 		{
+			"weft.rdma.map", "word", "auto", "How map-output files are mapped to be registered. auto: for reading, or, where the kernel registers no such mapping " +
+				"(6.1 and older), for writing, after which it writes the files to the disk once more. read: for reading, or not at all. none: not at all. What is not " +
+				"registered is read over TCP.", text(&o.RDMAMap),
+		},
+		{
 			"weft.memory.registered.max", "size", "4g", "What may be registered with the RDMA device of map-output files, and so stay in memory, beside the arenas. What is above it is read " +
 				"over TCP.", &sizeValue{&o.MemoryRegisteredMax},
 		},

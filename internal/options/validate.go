@@ -49,6 +49,8 @@ func (o *Options) Validate() error {
 
 	fail(o.RDMADevice == "", "weft.rdma.device is empty: want auto, none or a device's name")
 
+	fail(o.RDMAMap != "auto" && o.RDMAMap != "read" && o.RDMAMap != "none", "weft.rdma.map is %q: want auto, read or none", o.RDMAMap)
+
 	fail(o.PeerConnectTimeout == 0, "weft.peer.connect.timeout is 0: no peer could be connected to")
 	fail(o.PeerTimeout == 0, "weft.peer.timeout is 0: every peer would count as lost")
 

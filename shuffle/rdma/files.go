@@ -6,9 +6,8 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 
 	"weft/verbs"
 )
@@ -20,11 +19,14 @@ var ErrNoRoom = errors.New("rdma: no more memory may be registered (weft.memory.
 // until others need their room, or until Forget. The processor touches no mapping: a load from one whose file was truncated would end the process. Its
 // methods may be called from many goroutines.
 type Files struct {
-	piece int64
-	max   int64
+	piece  int64
+	max    int64
+	access Mapping
 
 	// Bytes, unless nil, is told how many bytes more are registered; set before use.
 	Bytes func(float64)
+
+	writable atomic.Bool // mappings have to be
 
 	mu     sync.Mutex
 	pieces map[pieceKey]*piece
@@ -72,8 +74,8 @@ type piece struct {
 }
 
 // NewFiles keeps at most limit bytes registered, in pieces of pieceLen, a multiple of 2 MiB.
-func NewFiles(pieceLen, limit int64) *Files {
-	f := &Files{piece: pieceLen, max: limit, pieces: map[pieceKey]*piece{}, of: map[fileID]map[*piece]struct{}{}}
+func NewFiles(pieceLen, limit int64, access Mapping) *Files {
+	f := &Files{piece: pieceLen, max: limit, access: access, pieces: map[pieceKey]*piece{}, of: map[fileID]map[*piece]struct{}{}}
 	f.left.L = &f.mu
 	return f
 }
@@ -91,8 +93,8 @@ type Pinned struct {
 	used  []*piece
 }
 
-// Pin makes bytes [off, off+n) of a regular file readable in the domain. This process must be allowed to write the file: 6.1 and older kernels register
-// no mapping that is for reading alone. It fails with ErrNoRoom, or where the file is shorter or the kernel does not register it.
+// Pin makes bytes [off, off+n) of a regular file readable in the domain. It fails with ErrNoRoom, or where the file is shorter or the kernel does not
+// register it.
 func (f *Files) Pin(pd *verbs.PD, file *os.File, off, n int64) (*Pinned, error) {
 	id, info, err := identify(file)
 	if err != nil {
@@ -151,7 +153,7 @@ func (f *Files) use(file *os.File, key pieceKey, size int64) (*piece, error) {
 	if !ok {
 		return nil, ErrNoRoom
 	}
-	if p.err = p.register(file, f.piece, length); p.err != nil {
+	if p.err = f.register(p, file, length); p.err != nil {
 		f.mu.Lock()
 		f.remove(p)
 		f.count(-length)
@@ -267,28 +269,6 @@ func (f *Files) discard(gone []*piece) {
 	}
 }
 
-func (p *piece) register(file *os.File, size, length int64) error {
-	raw, err := file.SyscallConn()
-	if err != nil {
-		return err
-	}
-	closed := raw.Control(func(fd uintptr) {
-		// Another open file, since the caller's may be for reading alone.
-		var writable int
-		if writable, err = unix.Open(fmt.Sprintf("/proc/self/fd/%d", fd), unix.O_RDWR|unix.O_CLOEXEC, 0); err == nil {
-			p.mem, err = unix.Mmap(writable, p.key.number*size, int(length), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-			_ = unix.Close(writable)
-		}
-	})
-	if err = errors.Join(closed, err); err != nil {
-		return fmt.Errorf("%s: mapping it for writing, as registering wants it: %w", file.Name(), err)
-	}
-	if p.mr, err = p.key.pd.RegMR(p.mem, verbs.RemoteRead); err != nil {
-		return errors.Join(fmt.Errorf("%s: %w", file.Name(), err), unix.Munmap(p.mem))
-	}
-	return nil
-}
-
 // Release ends the use. Whoever knows the keys may read until the pieces are needed for others.
 func (p *Pinned) Release() {
 	for _, use := range p.used {
@@ -332,17 +312,4 @@ func (f *Files) Close() error {
 		err = errors.Join(err, fmt.Errorf("rdma: %d pieces of files are in use still", left))
 	}
 	return errors.Join(err, closeAll(all))
-}
-
-// closeAll ends registrations, then mappings; a mapping that the device has still stays.
-func closeAll(pieces []*piece) error {
-	var errs []error
-	for _, p := range pieces {
-		err := p.mr.Close()
-		if err == nil {
-			err = unix.Munmap(p.mem)
-		}
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
 }

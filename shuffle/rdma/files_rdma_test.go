@@ -43,7 +43,7 @@ func dataFile(t *testing.T, n int) (*os.File, []byte) {
 
 func newFiles(t *testing.T, e *ends, most int64) *Files {
 	t.Helper()
-	files := NewFiles(filePiece, most)
+	files := NewFiles(filePiece, most, MapAuto)
 	t.Cleanup(func() { verbstest.Close(t, files) })
 	return files
 }
@@ -172,6 +172,19 @@ func TestFilesThatCannotBeRegistered(t *testing.T) {
 	defer verbstest.Close(t, dir)
 	if _, err := files.Pin(e.owner, dir, 0, 1); err == nil {
 		t.Error("a directory was pinned")
+	}
+	for _, access := range []Mapping{MapNone, MapRead} {
+		some := NewFiles(filePiece, 64<<20, access)
+		p, err := some.Pin(e.owner, f, 0, 4096)
+		switch {
+		case access == MapNone && !errors.Is(err, ErrNoMapping):
+			t.Errorf("files are not to be mapped: %v", err)
+		case err == nil: // as kernels newer than 6.1 do
+			p.Release()
+		case access == MapRead && !errors.Is(err, unix.EFAULT):
+			t.Errorf("a mapping for reading: %v", err)
+		}
+		verbstest.Close(t, some)
 	}
 	if n := files.Registered(); n != 0 {
 		t.Errorf("%d bytes count as registered", n)

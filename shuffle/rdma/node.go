@@ -28,6 +28,7 @@ type NodeOptions struct {
 	Device     string         // its name; "": the first that has an active port with an address
 	Networks   []netip.Prefix // an address in an earlier one is better; none: any is
 	Registered int64          // bytes of files that may be registered
+	Map        Mapping        // how
 	Metrics    *metrics.Set
 }
 
@@ -60,7 +61,7 @@ func (noDeviceError) Is(target error) bool { return target == ErrNoDevice }
 // Open opens the device. The error says for each device why it is of no use; ErrNoDevice is in its chain where there is none.
 func Open(opts NodeOptions) (*Node, error) {
 	opts.Options = opts.withDefaults()
-	n := &Node{log: opts.Log, metrics: opts.Metrics, files: NewFiles(filePieceLen, opts.Registered), domains: map[shuffle.App]*Domain{}}
+	n := &Node{log: opts.Log, metrics: opts.Metrics, files: NewFiles(filePieceLen, opts.Registered, opts.Map), domains: map[shuffle.App]*Domain{}}
 	n.files.Bytes = n.metrics.RegisteredBytes(metrics.Files).Add
 	var err error
 	if n.devices, err = verbs.OpenDevices(); err != nil {
