@@ -1,6 +1,6 @@
 //go:build rdma
 
-package rdma_test
+package rdma
 
 import (
 	"bytes"
@@ -15,37 +15,45 @@ import (
 	"weft/internal/metrics"
 	"weft/shuffle"
 	"weft/shuffle/mempool"
-	"weft/shuffle/rdma"
 	"weft/shuffle/tcp"
 	"weft/shuffle/transporttest"
+	"weft/verbs"
 	"weft/verbs/verbstest"
 )
 
-var app = shuffle.App{ID: "app"}
+var theApp = shuffle.App{ID: "app"}
 
 // side is one daemon's half: a device, and an executor's memory of it.
 type side struct {
-	node    *rdma.Node
-	domain  *rdma.Domain
+	node    *Node
+	domain  *Domain
 	metrics *metrics.Set
 	id      [16]byte
+	log     *slog.Logger
+	direct  shuffle.Direct // node, as peers see it
+	left    bool
 }
 
 func newSide(t testing.TB, id byte) *side {
 	t.Helper()
-	s := &side{metrics: metrics.NewSet(), id: [16]byte{id}}
+	s := &side{metrics: metrics.NewSet(), id: [16]byte{id}, log: slog.New(slog.NewTextHandler(t.Output(), nil))}
 	var err error
-	s.node, err = rdma.Open(rdma.NodeOptions{
-		Options: rdma.Options{Log: slog.New(slog.DiscardHandler)}, Registered: 64 << 20, Metrics: s.metrics,
+	s.node, err = Open(NodeOptions{
+		Options: Options{Log: s.log}, Registered: 64 << 20, Metrics: s.metrics,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { verbstest.Close(t, s.node) })
-	if s.domain, err = s.node.Join(app); err != nil {
+	if s.domain, err = s.node.Join(theApp); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.domain.Leave)
+	s.direct = s.node
+	t.Cleanup(func() {
+		if !s.left {
+			s.domain.Leave()
+		}
+	})
 	return s
 }
 
@@ -63,7 +71,7 @@ func (s *side) memory(t testing.TB, n int, registrar mempool.Registrar) []byte {
 
 func (s *side) options() tcp.Options {
 	return tcp.Options{
-		DaemonID: s.id, PeerTimeout: verbstest.Patience, Streams: 2, Log: slog.New(slog.DiscardHandler), Direct: s.node, Metrics: s.metrics, Backoff: time.Millisecond,
+		DaemonID: s.id, PeerTimeout: verbstest.Patience, Streams: 2, Log: s.log, Direct: s.direct, Metrics: s.metrics, Backoff: time.Millisecond,
 	}
 }
 
@@ -92,6 +100,41 @@ func connect(t testing.TB, reader, owner *side, src shuffle.Source) (shuffle.Con
 	return c, server
 }
 
+// locate asks where blocks are.
+func locate(t testing.TB, c shuffle.Conn, ids ...shuffle.BlockID) []shuffle.Located {
+	t.Helper()
+	located := make(chan []shuffle.Located, 1)
+	c.Locate(&shuffle.LocateRequest{App: theApp, Executor: "1", Blocks: ids}, nil, func(l []shuffle.Located, err error) {
+		if err != nil {
+			t.Error(err)
+		}
+		located <- l
+	})
+	all := verbstest.Await(t, located, "Locate")
+	for i := range all {
+		if all[i].Err != nil {
+			t.Fatal(all[i].Err)
+		}
+	}
+	return all
+}
+
+// read reads a block to its end into dst and gives its handle up; by is how it came, "" over TCP.
+func read(t testing.TB, c shuffle.Conn, dst []byte, l shuffle.Located) (got []byte, by string) {
+	t.Helper()
+	ended := make(chan error, 1)
+	dst = dst[:l.Length]
+	clear(dst)
+	c.Read([]shuffle.ReadRequest{{
+		Ranges: []shuffle.Range{{Handle: l.Handle, Length: l.Length}}, Release: []uint64{l.Handle}, Dst: dst,
+		By: func(transport string) { by = transport }, Done: func(err error) { ended <- err },
+	}})
+	if err := verbstest.Await(t, ended, "Read"); err != nil {
+		t.Fatal(err)
+	}
+	return dst, by
+}
+
 func TestBlocksAreReadWhereTheyLie(t *testing.T) {
 	leakcheck.Check(t)
 	reader, owner := newSide(t, 1), newSide(t, 2)
@@ -107,25 +150,12 @@ func TestBlocksAreReadWhereTheyLie(t *testing.T) {
 	want := [][]byte{file, mem[1000 : 1<<20], transporttest.Bytes(3, 100000)}
 	dst := reader.memory(t, 8<<20, reader.domain.Receive())
 	for range 3 {
-		located := make(chan []shuffle.Located, 1)
-		c.Locate(&shuffle.LocateRequest{App: app, Executor: "1", Blocks: ids}, nil, func(l []shuffle.Located, err error) {
-			if err != nil {
-				t.Error(err)
+		for i, l := range locate(t, c, ids...) {
+			got, by := read(t, c, dst, l)
+			if !bytes.Equal(got, want[i]) {
+				t.Errorf("block %d: other bytes", i)
 			}
-			located <- l
-		})
-		for i, l := range verbstest.Await(t, located, "Locate") {
-			by, ended := "", make(chan error, 1)
-			into := dst[i<<20:][:l.Length]
-			clear(into)
-			c.Read([]shuffle.ReadRequest{{
-				Ranges: []shuffle.Range{{Handle: l.Handle, Length: l.Length}}, Release: []uint64{l.Handle}, Dst: into,
-				By: func(transport string) { by = transport }, Done: func(err error) { ended <- err },
-			}})
-			if err := verbstest.Await(t, ended, "Read"); err != nil || !bytes.Equal(into, want[i]) {
-				t.Fatalf("block %d: other bytes (error %v)", i, err)
-			}
-			if direct := by == rdma.Name; direct != (i < 2) {
+			if direct := by == Name; direct != (i < 2) {
 				t.Errorf("block %d came by %q", i, by)
 			}
 		}
@@ -136,7 +166,17 @@ func TestBlocksAreReadWhereTheyLie(t *testing.T) {
 	if n := testutil.ToFloat64(owner.metrics.BytesTotal(tcp.Name, metrics.Served)); n != 300000 {
 		t.Errorf("the owner sent %v bytes of blocks over TCP, want those of memory that is not registered: 300000", n)
 	}
-	if n := testutil.ToFloat64(reader.metrics.PeerDials(rdma.Name, metrics.OK)); n != 1 {
+	if n := testutil.ToFloat64(reader.metrics.PeerDials(Name, metrics.OK)); n != 1 {
 		t.Errorf("%v connections were made, want 1", n)
 	}
+}
+
+// netDev is the network device that the device under test is on.
+func netDev(t testing.TB) string {
+	t.Helper()
+	names := verbs.NetDevs(verbstest.Device(t).Name(), 1)
+	if len(names) != 1 {
+		t.Fatalf("network devices %v, want one", names)
+	}
+	return names[0]
 }

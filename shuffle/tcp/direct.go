@@ -2,6 +2,7 @@ package tcp
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -31,6 +32,7 @@ type direct struct {
 type way struct {
 	app      shuffle.App
 	conn     shuffle.DirectConn // nil: there is none
+	failed   int                // reads of conn that did
 	dialling bool
 	next     time.Time             // not dialled before
 	waiting  []shuffle.ReadRequest // for the end of dialling
@@ -128,9 +130,18 @@ func (d *direct) watch(w *way, conn shuffle.DirectConn) {
 	d.mu.Unlock()
 	err := conn.Close()
 	d.opts.Metrics.Peers(name).Dec()
+	d.mu.Lock()
+	failed := w.failed
+	w.failed = 0
+	d.mu.Unlock()
 	if broke {
 		d.opts.Metrics.PeerLosses(name).Inc()
-		d.of.log.Warn("the "+name+" connection to a peer ended; its blocks come over TCP", "app", w.app.ID, "err", conn.Err(), "next_try", d.opts.Backoff)
+		level := slog.LevelInfo // as when the application ends
+		if failed > 0 {
+			level = slog.LevelWarn
+		}
+		d.of.log.Log(context.Background(), level, "the "+name+" connection to a peer ended; its blocks come over TCP",
+			"app", w.app.ID, "err", conn.Err(), "reads", failed, "next_try", d.opts.Backoff)
 	}
 	if err != nil {
 		d.of.log.Error("an RDMA connection was not closed; memory that it may still write to is not used again", "app", w.app.ID, "err", err)

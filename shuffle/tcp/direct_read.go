@@ -88,7 +88,7 @@ func (d *direct) read(reqs []shuffle.ReadRequest) (others []shuffle.ReadRequest)
 			batches = append(batches, batch{conn: w.conn})
 		}
 		b := &batches[len(batches)-1]
-		b.reads = append(b.reads, shuffle.DirectRead{Dst: r.Dst, Parts: parts, Done: func(err error) { d.done(&r, err) }})
+		b.reads = append(b.reads, shuffle.DirectRead{Dst: r.Dst, Parts: parts, Done: func(err error) { d.done(w, &r, err) }})
 	}
 	d.mu.Unlock()
 	for _, b := range batches {
@@ -138,9 +138,12 @@ func appendParts(to, parts []shuffle.Part, off, n int64) []shuffle.Part {
 }
 
 // done ends a read. What failed is read over the streams.
-func (d *direct) done(r *shuffle.ReadRequest, err error) {
+func (d *direct) done(w *way, r *shuffle.ReadRequest, err error) {
 	d.given(r, err == nil)
 	if err != nil {
+		d.mu.Lock()
+		w.failed++
+		d.mu.Unlock()
 		d.of.stream([]shuffle.ReadRequest{*r})
 		return
 	}
