@@ -10,7 +10,8 @@ export PATH := $(CURDIR)/build/go/bin:$(PATH):/usr/local/go/bin
 export GOTOOLCHAIN := local
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-GO_SOURCES = $(shell find cmd daemon shuffle jvmbridge internal bench -name '*.go' -not -name '*_test.go' -not -path '*/target/*') go.mod go.sum
+GO_SOURCES = $(shell find cmd daemon verbs shuffle jvmbridge internal bench -name '*.go' -not -name '*_test.go' -not -path '*/target/*') \
+	$(wildcard verbs/*.[ch]) go.mod go.sum
 JAVA_SOURCES = $(shell find jvmbridge/java -name target -prune -o -path '*/src/main/*' -type f -print -o -name pom.xml -print) \
 	proto/block.proto proto/bridge.proto
 MVN := mvn -q -B -f jvmbridge/java/pom.xml
@@ -29,8 +30,9 @@ setup: ## Install what is missing: Java 17, Maven, gcc, headers of libibverbs an
 .PHONY: build
 build: setup build/weft build/weft-spark.jar build/delaylink ## Build build/weft, build/weft-spark.jar and build/weft-it.jar
 
+# Without netgo and osusergo the C library would look up names and users: more of it would be needed, and other settings would count.
 build/weft: $(GO_SOURCES)
-	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X weft/internal/version.linked=$(VERSION)' -o $@ ./cmd/weft
+	CGO_ENABLED=1 go build -tags netgo,osusergo -trimpath -buildvcs=false -ldflags '-s -w -X weft/internal/version.linked=$(VERSION)' -o $@ ./cmd/weft
 
 build/delaylink: scripts/delaylink/main.go go.mod go.sum
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -o $@ ./scripts/delaylink
