@@ -1,14 +1,12 @@
 package verbs
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"sort"
 	"strconv"
-	"strings"
 )
 
 // GID is an entry of a port's table: an address of the port, and how it is reached.
@@ -19,28 +17,12 @@ type GID struct {
 	NetDev string     // "": none
 }
 
-const sysClass = "/sys/class/infiniband"
-
-// DeviceNames lists the RDMA devices that the kernel has, whether or not this process may open them; sorted. It needs no library.
-func DeviceNames() ([]string, error) { return deviceNames(sysClass) }
-
-func deviceNames(class string) ([]string, error) {
-	entries, err := os.ReadDir(class)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil // no RDMA in this kernel
-	}
-	var names []string
-	for _, e := range entries {
-		names = append(names, e.Name())
-	}
-	return names, err
-}
-
 // GIDs lists the used entries of a port's table, by index. It needs no library.
-func GIDs(device string, port int) ([]GID, error) { return gids(sysClass, device, port) }
+func GIDs(device string, port int) ([]GID, error) { return Sys("").GIDs(device, port) }
 
-func gids(class, device string, port int) ([]GID, error) {
-	dir := filepath.Join(class, device, "ports", strconv.Itoa(port))
+// GIDs lists the used entries of a port's table, by index.
+func (s Sys) GIDs(device string, port int) ([]GID, error) {
+	dir := s.port(device, port)
 	entries, err := os.ReadDir(filepath.Join(dir, "gids"))
 	if err != nil {
 		return nil, fmt.Errorf("GIDs of %s port %d: %w", device, port, err)
@@ -60,26 +42,4 @@ func gids(class, device string, port int) ([]GID, error) {
 	}
 	sort.Slice(all, func(i, j int) bool { return all[i].Index < all[j].Index })
 	return all, nil
-}
-
-func line(path string) string {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(text))
-}
-
-// NetDevs are the network devices whose IP addresses lead to a port: librdmacm finds devices by IP address. It needs no library.
-func NetDevs(device string, port int) []string { return netDevs(sysClass, device, port) }
-
-func netDevs(class, device string, port int) (names []string) {
-	if name := line(filepath.Join(class, device, "ports", strconv.Itoa(port), "gid_attrs/ndevs/0")); name != "" {
-		return []string{name} // RoCE
-	}
-	entries, _ := os.ReadDir(filepath.Join(class, device, "device/net")) // InfiniBand: IPoIB's
-	for _, e := range entries {
-		names = append(names, e.Name())
-	}
-	return names
 }

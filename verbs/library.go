@@ -18,9 +18,10 @@ const (
 // LibraryError says that libibverbs or librdmacm cannot be used on this machine.
 type LibraryError struct{ Detail string }
 
-func (e *LibraryError) Error() string {
-	return fmt.Sprintf("%s (Debian: apt-get install ibverbs-providers librdmacm1; Red Hat: dnf install libibverbs librdmacm)", e.Detail)
-}
+func (e *LibraryError) Error() string { return fmt.Sprintf("%s (%s)", e.Detail, InstallLibraries) }
+
+// InstallLibraries says how they, and what they need for each kind of device, get onto a machine.
+const InstallLibraries = "Debian: apt-get install ibverbs-providers librdmacm1; Red Hat: dnf install libibverbs librdmacm"
 
 // Load opens the libraries, once; later calls return the same. A *LibraryError says what is missing. Everything else that needs the libraries
 // calls it by itself.

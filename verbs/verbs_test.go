@@ -3,8 +3,6 @@ package verbs
 import (
 	"errors"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -85,43 +83,6 @@ func TestSocketAddressesGoThereAndBack(t *testing.T) {
 	}
 	if got := decodeAddr(make([]byte, 128)); got.IsValid() {
 		t.Errorf("no address became %v", got)
-	}
-}
-
-func TestGIDsAreReadFromTheKernelsTable(t *testing.T) {
-	class := t.TempDir()
-	put := func(name, text string) {
-		t.Helper()
-		path := filepath.Join(class, "mlx5_0/ports/1", name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text+"\n"), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	put("gids/0", "fe80:0000:0000:0000:5054:00ff:fe00:0001")
-	put("gid_attrs/types/0", "IB/RoCE v1")
-	put("gids/10", "0000:0000:0000:0000:0000:ffff:0a4d:0001")
-	put("gid_attrs/types/10", "RoCE v2")
-	put("gid_attrs/ndevs/10", "eth1")
-	put("gids/2", "0000:0000:0000:0000:0000:0000:0000:0000") // unused
-	got, err := gids(class, "mlx5_0", 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := []GID{{0, netip.MustParseAddr("fe80::5054:ff:fe00:1"), "IB/RoCE v1", ""}, {10, netip.MustParseAddr("10.77.0.1"), "RoCE v2", "eth1"}}
-	if len(got) != 2 || got[0] != want[0] || got[1] != want[1] {
-		t.Errorf("%v, want %v", got, want)
-	}
-	if _, err := gids(class, "mlx5_1", 1); err == nil {
-		t.Error("no error for a device that is not there")
-	}
-	if names, err := deviceNames(class); err != nil || len(names) != 1 || names[0] != "mlx5_0" {
-		t.Errorf("names %v, %v", names, err)
-	}
-	if names, err := deviceNames(filepath.Join(class, "missing")); err != nil || names != nil {
-		t.Errorf("without RDMA in the kernel: %v, %v", names, err)
 	}
 }
 

@@ -30,7 +30,7 @@ var allowed = map[string][]string{
 	"weft/e2e":         {"weft/internal/status"}, // it uses what users have
 
 	"weft/internal/arch":        {},
-	"weft/internal/doctor":      {"weft/daemon", "weft/internal/options", "weft/internal/status", "weft/internal/version"}, // it tries what the daemon would
+	"weft/internal/doctor":      {"weft/daemon", "weft/shuffle/rdma", "weft/verbs", "weft/internal/options", "weft/internal/status", "weft/internal/version"}, // it tries what the daemon would
 	"weft/internal/invariants":  {},
 	"weft/internal/leakcheck":   {"weft/internal/invariants"},
 	"weft/internal/metrics":     {},

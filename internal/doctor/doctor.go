@@ -48,6 +48,7 @@ type machine struct {
 	opts   options.Options
 	getenv func(string) string
 	root   string // of /proc, /sys and /dev: "" but in tests
+	rdma   libraries
 }
 
 var checks = []struct {
@@ -62,15 +63,23 @@ var checks = []struct {
 	{"openat2", (*machine).openat2},
 	{"memory", (*machine).memory},
 	{"/dev/shm", (*machine).devShm},
-	{"memlock", (*machine).memlock},
 	{"nofile", (*machine).nofile},
+	{"RDMA libraries", (*machine).rdmaLibraries},
+	{"RDMA devices", (*machine).rdmaDevices},
+	{"RDMA device", (*machine).rdmaDevice},
+	{"RDMA port", ofPort((*machine).rdmaPort)},
+	{"RDMA address", ofPort((*machine).rdmaAddress)},
+	{"RDMA MTU", ofPort((*machine).rdmaMTU)},
+	{"RDMA nodes", ofPort((*machine).rdmaNodes)},
+	{"memlock", (*machine).memlock},
+	{"RDMA features", (*machine).rdmaFeatures},
 	{"Java", (*machine).java},
 	{"Spark", (*machine).spark},
 }
 
 // Run makes every check, one after the other. getenv is os.Getenv.
 func Run(ctx context.Context, opts options.Options, getenv func(string) string) []Result {
-	m := &machine{opts: opts, getenv: getenv}
+	m := &machine{opts: opts, getenv: getenv, rdma: installed}
 	results := make([]Result, len(checks))
 	for i, c := range checks {
 		results[i] = c.run(m, ctx)

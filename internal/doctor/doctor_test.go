@@ -9,11 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"weft/internal/leakcheck"
 	"weft/internal/options"
 )
-
-func TestMain(m *testing.M) { leakcheck.Main(m) }
 
 // machineOf has these files in place of the machine's own, and this environment.
 func machineOf(t *testing.T, files map[string]string, env map[string]string) *machine {
@@ -29,6 +26,10 @@ func machineOf(t *testing.T, files map[string]string, env map[string]string) *ma
 		}
 	}
 	m := &machine{opts: options.Default(), root: root, getenv: func(name string) string { return env[name] }}
+	m.rdma = libraries{
+		load:    func() error { return nil },
+		devices: func() ([]string, error) { return m.sys().DeviceNames() },
+	}
 	m.opts.SocketDir = filepath.Join(root, "sockets")
 	return m
 }

@@ -99,18 +99,6 @@ func (m *machine) devShm(context.Context) Result {
 	return ok("%s, which does not limit weft: segments are memfds", status.Bytes(int64(fs.Blocks)*fs.Bsize))
 }
 
-func (m *machine) memlock(context.Context) Result {
-	soft, err := limit(unix.RLIMIT_MEMLOCK)
-	if err != nil {
-		return warn("", "%v", err)
-	}
-	if soft < uint64(m.opts.MemoryMax) && unix.Geteuid() != 0 {
-		return warn("transport tcp does not need it; for rdma set LimitMEMLOCK=infinity (systemd) or ulimit -l unlimited",
-			"%s, less than weft.memory.max", limitText(soft, func(n uint64) string { return status.Bytes(int64(n)) }))
-	}
-	return ok("%s", limitText(soft, func(n uint64) string { return status.Bytes(int64(n)) }))
-}
-
 // Descriptors that a daemon needs beside those of the files served.
 const (
 	reservedFiles = 256 // sessions' sockets, segments and what else is open

@@ -115,7 +115,10 @@ func address(c *verbs.Context, networks []netip.Prefix) (best netip.Addr, err er
 	if !state.Active {
 		return best, fmt.Errorf("port %d is %s", port, state.State)
 	}
-	netDevs := verbs.NetDevs(c.Name(), port)
+	netDevs, err := verbs.Sys("").NetDevs(c.Name(), port)
+	if err != nil {
+		return best, err
+	}
 	rank := func(a netip.Addr) int {
 		for i, p := range networks {
 			if p.Contains(a) {

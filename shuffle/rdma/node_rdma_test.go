@@ -174,9 +174,9 @@ func TestBlocksAreReadWhereTheyLie(t *testing.T) {
 // netDev is the network device that the device under test is on.
 func netDev(t testing.TB) string {
 	t.Helper()
-	names := verbs.NetDevs(verbstest.Device(t).Name(), 1)
-	if len(names) != 1 {
-		t.Fatalf("network devices %v, want one", names)
+	names, err := verbs.Sys("").NetDevs(verbstest.Device(t).Name(), 1)
+	if err != nil || len(names) != 1 {
+		t.Fatalf("network devices %v, want one: %v", names, err)
 	}
 	return names[0]
 }

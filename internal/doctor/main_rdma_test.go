@@ -1,0 +1,11 @@
+//go:build rdma
+
+package doctor
+
+import (
+	"testing"
+
+	"weft/verbs/verbstest"
+)
+
+func TestMain(m *testing.M) { verbstest.Main(m) }
