@@ -109,23 +109,41 @@ func TestWhatIsWrongWithRoCE(t *testing.T) {
 		changes map[string]string
 		want    outcome
 	}{
-		{"no IP address", map[string]string{gids + "2": "", gids + "3": ""},
-			outcome{(*machine).rdmaDevice, Warn, "port 1 of mlx5_0 is DOWN, port 1 of mlx5_1 has no IP address; TCP is used", "give its network interface"}},
+		{
+			"no IP address",
+			map[string]string{gids + "2": "", gids + "3": ""},
+			outcome{(*machine).rdmaDevice, Warn, "port 1 of mlx5_0 is DOWN, port 1 of mlx5_1 has no IP address; TCP is used", "give its network interface"},
+		},
 		{"RoCE v1 alone", map[string]string{types + "3": "IB/RoCE v1\n"}, outcome{(*machine).rdmaDevice, Warn, "mlx5_1 has no IP address", "IP address"}},
-		{"no table", map[string]string{gids + "0": "", gids + "1": "", gids + "2": "", gids + "3": ""},
-			outcome{(*machine).rdmaDevice, Warn, "GIDs of mlx5_1 port 1: ", "IP address"}},
-		{"IPv6", map[string]string{gids + "3": "fd00:0000:0000:0000:0000:0000:0000:0001\n"},
-			outcome{addressCheck, OK, "fd00::1 of eth1, GID 3, the first of RoCE v2 with an IP address; none has an IPv4 one", ""}},
-		{"small frames", map[string]string{"sys/class/net/eth1/mtu": "1500\n"},
-			outcome{mtuCheck, Warn, "packets carry 1024 bytes of 4096, since eth1 has an MTU of 1500", "ip link set eth1 mtu 9000"}},
+		{
+			"no table",
+			map[string]string{gids + "0": "", gids + "1": "", gids + "2": "", gids + "3": ""},
+			outcome{(*machine).rdmaDevice, Warn, "GIDs of mlx5_1 port 1: ", "IP address"},
+		},
+		{
+			"IPv6",
+			map[string]string{gids + "3": "fd00:0000:0000:0000:0000:0000:0000:0001\n"},
+			outcome{addressCheck, OK, "fd00::1 of eth1, GID 3, the first of RoCE v2 with an IP address; none has an IPv4 one", ""},
+		},
+		{
+			"small frames",
+			map[string]string{"sys/class/net/eth1/mtu": "1500\n"},
+			outcome{mtuCheck, Warn, "packets carry 1024 bytes of 4096, since eth1 has an MTU of 1500", "ip link set eth1 mtu 9000"},
+		},
 		{"just too small", map[string]string{"sys/class/net/eth1/mtu": "4191\n"}, outcome{mtuCheck, Warn, "packets carry 2048", "4200"}},
 		{"large enough", map[string]string{"sys/class/net/eth1/mtu": "4200\n"}, outcome{mtuCheck, OK, "packets carry 4096", ""}},
 		{"no interface", map[string]string{"sys/class/net/eth1/mtu": ""}, outcome{mtuCheck, Warn, "the MTU of eth1 is not known", "ip link show"}},
-		{"no connection manager", map[string]string{"dev/infiniband/rdma_cm": ""},
-			outcome{nodesCheck, Warn, "/dev/infiniband/rdma_cm is absent; TCP", "--device=/dev/infiniband"}},
+		{
+			"no connection manager",
+			map[string]string{"dev/infiniband/rdma_cm": ""},
+			outcome{nodesCheck, Warn, "/dev/infiniband/rdma_cm is absent; TCP", "--device=/dev/infiniband"},
+		},
 		{"no node", map[string]string{"dev/infiniband/uverbs1": ""}, outcome{nodesCheck, Warn, "/dev/infiniband/uverbs1 is absent; TCP", "modprobe"}},
-		{"not a directory", map[string]string{"dev/infiniband/rdma_cm": "", "dev/infiniband/uverbs1": "", "dev/infiniband": "-"},
-			outcome{nodesCheck, Warn, "/dev/infiniband/rdma_cm: not a directory", "let the daemon's user"}},
+		{
+			"not a directory",
+			map[string]string{"dev/infiniband/rdma_cm": "", "dev/infiniband/uverbs1": "", "dev/infiniband": "-"},
+			outcome{nodesCheck, Warn, "/dev/infiniband/rdma_cm: not a directory", "let the daemon's user"},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) { expect(t, machineOf(t, without(roce(), c.changes), nil), c.want) })
 	}
