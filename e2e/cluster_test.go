@@ -1,4 +1,4 @@
-//go:build e2e
+//go:build e2e || rdma
 
 package e2e
 
@@ -48,23 +48,35 @@ func (c *Cluster) Weft() string    { return filepath.Join(c.dir, "weft") }
 
 // startCluster starts one in build/e2e/name; what an aborted run left there is removed first.
 func startCluster(name, version string, hosts int, args ...string) (*Cluster, error) {
-	c := &Cluster{Spark: version, Hosts: []string{Driver, Host1, Host2, Host3}[:hosts+1], dir: filepath.Join(root, "build/e2e", name)}
+	c := newCluster(name, version, hosts)
 	if err := c.stop(); err != nil {
 		return nil, err
 	}
-	if err := os.RemoveAll(c.dir); err != nil {
+	if err := c.prepare(); err != nil {
 		return nil, err
-	}
-	if err := os.MkdirAll(c.dir, 0o755); err != nil {
-		return nil, err
-	}
-	for _, file := range []string{"weft", "weft-spark.jar", "weft-it.jar"} {
-		if out, err := exec.Command("cp", filepath.Join(root, "build", file), c.dir).CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("%w: %s (run 'make build')", err, out)
-		}
 	}
 	_, err := c.script("up", append([]string{"--spark", version, "--hosts", strconv.Itoa(hosts)}, args...)...)
 	return c, err
+}
+
+func newCluster(name, version string, hosts int) *Cluster {
+	return &Cluster{Spark: version, Hosts: []string{Driver, Host1, Host2, Host3}[:hosts+1], dir: filepath.Join(root, "build/e2e", name)}
+}
+
+// prepare makes the directory anew.
+func (c *Cluster) prepare() error {
+	if err := os.RemoveAll(c.dir); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(c.dir, 0o755); err != nil {
+		return err
+	}
+	for _, file := range []string{"weft", "weft-spark.jar", "weft-it.jar"} {
+		if out, err := exec.Command("cp", filepath.Join(root, "build", file), c.dir).CombinedOutput(); err != nil {
+			return fmt.Errorf("%w: %s (run 'make build')", err, out)
+		}
+	}
+	return nil
 }
 
 func (c *Cluster) stop() error {

@@ -1,4 +1,4 @@
-//go:build e2e
+//go:build e2e || rdma
 
 package e2e
 
@@ -88,16 +88,8 @@ func (c *Cluster) StartStopping(t testing.TB, conf Conf, jobs ...string) *Run {
 func (c *Cluster) start(t testing.TB, conf Conf, markers string, jobs []string) *Run {
 	t.Helper()
 	r := &Run{cluster: c, markers: markers, ended: make(chan struct{})}
-	args := []string{"--class", "weft.it.Jobs"}
-	for _, key := range slices.Sorted(maps.Keys(conf)) {
-		args = append(args, "--conf", key+"="+conf[key])
-	}
-	args = append(args, filepath.Join(c.dir, "weft-it.jar"))
-	if markers != "" {
-		args = append(args, "--marker-dir", markers)
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	cmd := c.command(ctx, "submit", append(args, strings.Join(jobs, ","))...)
+	cmd := c.command(ctx, "submit", c.arguments(conf, markers, jobs)...)
 	cmd.Stdout, cmd.Stderr = &r.stdout, &r.stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -112,6 +104,19 @@ func (c *Cluster) start(t testing.TB, conf Conf, markers string, jobs []string) 
 		<-r.ended
 	})
 	return r
+}
+
+// arguments are those of spark-submit.
+func (c *Cluster) arguments(conf Conf, markers string, jobs []string) []string {
+	args := []string{"--class", "weft.it.Jobs"}
+	for _, key := range slices.Sorted(maps.Keys(conf)) {
+		args = append(args, "--conf", key+"="+conf[key])
+	}
+	args = append(args, filepath.Join(c.dir, "weft-it.jar"))
+	if markers != "" {
+		args = append(args, "--marker-dir", markers)
+	}
+	return append(args, strings.Join(jobs, ","))
 }
 
 var (

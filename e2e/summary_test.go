@@ -1,4 +1,4 @@
-//go:build e2e
+//go:build e2e || rdma
 
 package e2e
 
@@ -29,6 +29,12 @@ var summaryLine = regexp.MustCompile(`weft: summary executor=(\S+) weft_blocks=(
 func (r *Run) Summaries(t testing.TB) (all []Summary) {
 	t.Helper()
 	r.awaitExecutors(t, 30*time.Second)
+	return r.summaries(t)
+}
+
+// summaries are those that were logged so far.
+func (r *Run) summaries(t testing.TB) (all []Summary) {
+	t.Helper()
 	logs := r.ExecutorLogs(t)
 	logs["driver"] = r.Driver
 	for _, log := range logs {
@@ -95,4 +101,35 @@ func number(t testing.TB, text string) int64 {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// checkAllByWeft checks that nothing remote went by Netty, no lease leaked, and weft moved at least what Spark counts as remote.
+func (r *Run) checkAllByWeft(t testing.TB) {
+	t.Helper()
+	r.awaitExecutors(t, 30*time.Second)
+	r.checkEndedByWeft(t)
+}
+
+// checkEndedByWeft is checkAllByWeft where the executors have ended.
+func (r *Run) checkEndedByWeft(t testing.TB) {
+	t.Helper()
+	all := r.summaries(t)
+	if len(all) != 3 {
+		t.Fatalf("%d summaries instead of those of the driver and two executors: %+v", len(all), all)
+	}
+	sum := Total(all)
+	t.Logf("%d blocks and %d bytes by weft", sum.WeftBlocks, sum.WeftBytes)
+	if sum.NettyBlocks != 0 || sum.NettyBytes != 0 || len(sum.Fallbacks) != 0 {
+		t.Errorf("some blocks went by Netty: %+v", all)
+	}
+	if sum.Leases != 0 || sum.Leaks != 0 {
+		t.Errorf("leases were not given back: %+v", all)
+	}
+	var remote int64
+	for _, job := range r.Shuffled(t) {
+		remote += job.RemoteBlocks
+	}
+	if sum.WeftBlocks < remote {
+		t.Errorf("Spark counts %d remote shuffle blocks, weft %d", remote, sum.WeftBlocks)
+	}
 }

@@ -22,27 +22,3 @@ func TestWeft(t *testing.T) {
 		})
 	}
 }
-
-// checkAllByWeft checks that nothing remote went by Netty, no lease leaked, and weft moved at least what Spark counts as remote.
-func (r *Run) checkAllByWeft(t testing.TB) {
-	t.Helper()
-	all := r.Summaries(t)
-	if len(all) != 3 {
-		t.Fatalf("%d summaries instead of those of the driver and two executors: %+v", len(all), all)
-	}
-	sum := Total(all)
-	t.Logf("%d blocks and %d bytes by weft", sum.WeftBlocks, sum.WeftBytes)
-	if sum.NettyBlocks != 0 || sum.NettyBytes != 0 || len(sum.Fallbacks) != 0 {
-		t.Errorf("some blocks went by Netty: %+v", all)
-	}
-	if sum.Leases != 0 || sum.Leaks != 0 {
-		t.Errorf("leases were not given back: %+v", all)
-	}
-	var remote int64
-	for _, job := range r.Shuffled(t) {
-		remote += job.RemoteBlocks
-	}
-	if sum.WeftBlocks < remote {
-		t.Errorf("Spark counts %d remote shuffle blocks, weft %d", remote, sum.WeftBlocks)
-	}
-}
