@@ -64,7 +64,7 @@ rig: setup ## Build the kernel of the guests that have soft-RoCE, into build/rig
 	@scripts/rig-kernel
 
 .PHONY: test-rdma
-test-rdma: $(if $(WEFT_TEST_DEVICE),setup,rig) ## Run the tests on RDMA verbs, in guests with soft-RoCE, or on WEFT_TEST_DEVICE=mlx5_0 of this machine
+test-rdma: $(if $(WEFT_TEST_DEVICE),setup,rig build) ## Run the tests on RDMA verbs, and Spark on them, in guests with soft-RoCE; or on WEFT_TEST_DEVICE=mlx5_0 of this machine
 	$(if $(WEFT_TEST_DEVICE),,go test -count=1 -tags rdma$(comma)invariants ./scripts/guests)
 	scripts/test-rdma
 

@@ -33,13 +33,16 @@ func (c *Cluster) submitInGuests(t *testing.T, conf Conf, jobs ...string) (*Run,
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.tellIfFailed(t) })
+	if out, err := exec.Command(filepath.Join(root, "scripts/spark"), c.Spark).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
 	arguments := strings.Join(c.arguments(conf, "", jobs), "\x00") + "\x00"
 	if err := os.WriteFile(filepath.Join(c.dir, "arguments"), []byte(arguments), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), guestsLimit+time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "build/rig/guests", "-mem", "1536M", "-limit", guestsLimit.String(), "-first", "-share", c.dir,
+	cmd := exec.CommandContext(ctx, "build/rig/guests", "-mem", "1280M", "-limit", guestsLimit.String(), "-first", "-share", c.dir,
 		"-env", "DIR="+c.dir, "-env", "SPARK="+c.Spark, "scripts/rig.d/spark", "scripts/rig.d/spark")
 	cmd.Dir = root
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr // as it comes

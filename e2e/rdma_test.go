@@ -24,9 +24,10 @@ func TestGuests(t *testing.T) {
 	if device == "" {
 		t.Fatalf("WEFT_TEST_SPARK_TRANSPORT is %q, neither tcp nor rdma", transport)
 	}
-	jobs := []string{"groupByKey", "sortByKey", "broadcast", "cachedrdd", "bigblocks"}
+	jobs := []string{"groupByKey:reduces=32", "broadcast", "cachedrdd", "bigblocks"}
 	c := newCluster("guests", "3.5.9", 2)
 	r, guests := c.submitInGuests(t, c.WithWeft().With(Conf{
+		"spark.cores.max":              "2", // no task starts before both executors are there
 		"spark.driver.memory":          "512m",
 		"spark.executor.memory":        "640m",
 		"spark.weft.rdma.device":       device,
