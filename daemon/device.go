@@ -21,9 +21,6 @@ func (d *daemon) startDevice() {
 	if name == noDevice {
 		return
 	}
-	if name == anyDevice {
-		name = ""
-	}
 	device, err := rdma.Open(rdma.NodeOptions{
 		Options: rdma.Options{Log: d.log}, Device: name, Networks: d.opts.NetCIDR,
 		Registered: d.opts.MemoryRegisteredMax, Map: rdma.Mapping(d.opts.RDMAMap), Metrics: d.metrics,
@@ -33,7 +30,7 @@ func (d *daemon) startDevice() {
 		d.log.Info("blocks move by RDMA where the peer has it, too", "device", device.Device(), "address", device.Addr())
 		d.device = device
 		d.opened("RDMA device", func(context.Context) error { return device.Close() })
-	case name == "" && errors.Is(err, rdma.ErrNoDevice):
+	case name == anyDevice && errors.Is(err, rdma.ErrNoDevice):
 		d.log.Info("blocks move over TCP: this machine has no RDMA device that can be used; weft doctor tells more", "err", err)
 	default:
 		d.log.Warn("blocks move over TCP: the RDMA device cannot be used; weft doctor tells more", "device", d.opts.RDMADevice, "err", err)

@@ -38,7 +38,7 @@ func TestDevice(t *testing.T) {
 func TestPathMTU(t *testing.T) {
 	leakcheck.Check(t)
 	device := verbstest.Device(t)
-	port, err := rdma.Choose("", device.Name(), addressesOf)
+	port, err := rdma.Choice{Device: device.Name()}.Choose()
 	if err != nil {
 		t.Fatal(err)
 	}

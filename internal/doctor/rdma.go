@@ -3,8 +3,6 @@ package doctor
 import (
 	"context"
 	"errors"
-	"net"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -100,19 +98,5 @@ func (m *machine) sys() verbs.Sys { return verbs.Sys(m.root) }
 
 // port is the port that the daemon would take.
 func (m *machine) port() (rdma.Port, error) {
-	return rdma.Choose(m.sys(), m.opts.RDMADevice, addressesOf)
-}
-
-func addressesOf(netdev string) (all []netip.Addr, err error) {
-	ifc, err := net.InterfaceByName(netdev)
-	if err != nil {
-		return nil, err
-	}
-	addrs, err := ifc.Addrs()
-	for _, a := range addrs {
-		if prefix, err := netip.ParsePrefix(a.String()); err == nil {
-			all = append(all, prefix.Addr().Unmap())
-		}
-	}
-	return all, err
+	return rdma.Choice{Sys: m.sys(), Device: m.opts.RDMADevice, Networks: m.opts.NetCIDR}.Choose()
 }

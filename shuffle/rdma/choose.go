@@ -3,6 +3,7 @@ package rdma
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 
 	"weft/verbs"
@@ -18,24 +19,31 @@ type Port struct {
 	NetMTU int
 }
 
+// Choice says which port is wanted.
+type Choice struct {
+	Device   string         // its name, or "auto"
+	Networks []netip.Prefix // an address in an earlier one is better; then IPv4 is
+	Sys      verbs.Sys
+}
+
 // Choose finds the port that blocks go through: the first usable one of the device, of all devices for "auto". It asks the kernel alone, so no
-// library need be there. addrs lists a network interface's addresses. Where none is usable, the error has a line for each port that is not.
-func Choose(sys verbs.Sys, device string, addrs func(netdev string) ([]netip.Addr, error)) (Port, error) {
-	names, err := sys.DeviceNames()
+// library need be there. Where none is usable, the error has a line for each port that is not.
+func (c Choice) Choose() (Port, error) {
+	names, err := c.Sys.DeviceNames()
 	if err != nil {
 		return Port{}, err
 	}
 	var why []error
 	for _, name := range names {
-		if device != "auto" && device != name {
+		if c.Device != "auto" && c.Device != name {
 			continue
 		}
-		ports, err := sys.Ports(name)
+		ports, err := c.Sys.Ports(name)
 		if err != nil {
 			return Port{}, err
 		}
 		for _, p := range ports {
-			usable, err := examine(sys, name, p, addrs)
+			usable, err := c.examine(name, p)
 			if err == nil {
 				return usable, nil
 			}
@@ -48,16 +56,16 @@ func Choose(sys verbs.Sys, device string, addrs func(netdev string) ([]netip.Add
 	return Port{}, errors.Join(why...)
 }
 
-func examine(sys verbs.Sys, device string, state verbs.SysPort, addrs func(netdev string) ([]netip.Addr, error)) (Port, error) {
+func (c Choice) examine(device string, state verbs.SysPort) (Port, error) {
 	if !state.Active() {
 		return Port{}, fmt.Errorf("is %s", state.State)
 	}
 	p := Port{Device: device, SysPort: state}
 	var err error
 	if state.LinkLayer == "InfiniBand" {
-		err = p.findNetDev(sys, addrs)
+		err = c.findNetDev(&p)
 	} else {
-		err = p.findGID(sys)
+		err = c.findGID(&p)
 	}
 	if err != nil {
 		return Port{}, err
@@ -65,16 +73,16 @@ func examine(sys verbs.Sys, device string, state verbs.SysPort, addrs func(netde
 	if !p.Addr.IsValid() {
 		return Port{}, errors.New("has no IP address")
 	}
-	p.NetMTU = sys.NetMTU(p.NetDev)
+	p.NetMTU = c.Sys.NetMTU(p.NetDev)
 	return p, nil
 }
 
 // findGID looks in a RoCE port's table, which has the addresses of its interface. RoCE v2 goes through routers and is what the connection manager
 // takes.
-func (p *Port) findGID(sys verbs.Sys) error {
-	gids, err := sys.GIDs(p.Device, p.Number)
+func (c Choice) findGID(p *Port) error {
+	gids, err := c.Sys.GIDs(p.Device, p.Number)
 	for _, g := range gids {
-		if g.Type == "RoCE v2" && better(g.Addr, p.Addr) {
+		if g.Type == "RoCE v2" && c.better(g.Addr, p.Addr) {
 			p.Addr, p.NetDev, p.GID = g.Addr, g.NetDev, &g
 		}
 	}
@@ -82,13 +90,13 @@ func (p *Port) findGID(sys verbs.Sys) error {
 }
 
 // findNetDev looks at the interface over an InfiniBand port: its GIDs are no IP addresses.
-func (p *Port) findNetDev(sys verbs.Sys, addrs func(netdev string) ([]netip.Addr, error)) error {
-	netdevs, err := sys.NetDevs(p.Device, p.Number)
+func (c Choice) findNetDev(p *Port) error {
+	netdevs, err := c.Sys.NetDevs(p.Device, p.Number)
 	for _, netdev := range netdevs {
-		all, addrsErr := addrs(netdev)
+		all, addrsErr := addresses(netdev)
 		err = errors.Join(err, addrsErr)
 		for _, a := range all {
-			if better(a, p.Addr) {
+			if c.better(a, p.Addr) {
 				p.Addr, p.NetDev = a, netdev
 			}
 		}
@@ -96,9 +104,41 @@ func (p *Port) findNetDev(sys verbs.Sys, addrs func(netdev string) ([]netip.Addr
 	return err
 }
 
-// better tells whether an address is to be taken instead of the one there is: any but link-local ones, and IPv4 before IPv6.
-func better(a, than netip.Addr) bool {
-	return !a.IsLinkLocalUnicast() && (!than.IsValid() || a.Is4() && !than.Is4())
+// better tells whether an address is to be taken instead of the one there is; a link-local one never is.
+func (c Choice) better(a, than netip.Addr) bool {
+	rank := func(a netip.Addr) int {
+		for i, p := range c.Networks {
+			if p.Contains(a) {
+				return i
+			}
+		}
+		return len(c.Networks)
+	}
+	switch {
+	case a.IsLinkLocalUnicast():
+		return false
+	case !than.IsValid():
+		return true
+	case rank(a) != rank(than):
+		return rank(a) < rank(than)
+	default:
+		return a.Is4() && !than.Is4()
+	}
+}
+
+// addresses are those of a network interface of this machine.
+func addresses(netdev string) (all []netip.Addr, err error) {
+	ifc, err := net.InterfaceByName(netdev)
+	if err != nil {
+		return nil, err
+	}
+	addrs, err := ifc.Addrs()
+	for _, a := range addrs {
+		if prefix, err := netip.ParsePrefix(a.String()); err == nil {
+			all = append(all, prefix.Addr().Unmap())
+		}
+	}
+	return all, err
 }
 
 // PathMTU is what a RoCE packet can carry: the largest of RDMA's sizes that leaves room for the headers in a frame of the interface, as the

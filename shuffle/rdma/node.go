@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/netip"
 	"os"
 	"sync"
@@ -25,8 +24,8 @@ const filePieceLen = 64 << 20
 // NodeOptions say which device a daemon uses, and how.
 type NodeOptions struct {
 	Options
-	Device     string         // its name; "": the first that has an active port with an address
-	Networks   []netip.Prefix // an address in an earlier one is better; none: any is
+	Device     string         // as Choice has it
+	Networks   []netip.Prefix // as Choice has them
 	Registered int64          // bytes of files that may be registered
 	Map        Mapping        // how
 	Metrics    *metrics.Set
@@ -71,82 +70,27 @@ func Open(opts NodeOptions) (*Node, error) {
 		}
 		return nil, err
 	}
-	var addr netip.Addr
-	if n.ctx, addr, err = choose(n.devices, opts.Device, opts.Networks); err == nil {
-		n.log = n.log.With("device", n.ctx.Name())
-		n.device, err = NewDevice(n.ctx, opts.Options)
-	}
-	if err == nil {
-		n.listener, err = n.device.Listen(netip.AddrPortFrom(addr, 0))
-	}
-	if err != nil {
+	if err := n.open(opts); err != nil {
 		return nil, errors.Join(err, n.close())
 	}
 	n.watched.Go(n.watch)
 	return n, nil
 }
 
-// choose is the device to use, and the address of it that peers connect to.
-func choose(devices *verbs.Devices, name string, networks []netip.Prefix) (*verbs.Context, netip.Addr, error) {
-	var errs []error
-	for _, c := range devices.All() {
-		if name != "" && c.Name() != name {
-			continue
-		}
-		addr, err := address(c, networks)
-		if err == nil {
-			return c, addr, nil
-		}
-		errs = append(errs, fmt.Errorf("%s: %w", c.Name(), err))
-	}
-	if len(errs) == 0 {
-		errs = append(errs, fmt.Errorf("there is no RDMA device %s", name))
-	}
-	return nil, netip.Addr{}, errors.Join(errs...)
-}
-
-// address is the best IP address of the device's first port, the only one that is used.
-func address(c *verbs.Context, networks []netip.Prefix) (best netip.Addr, err error) {
-	const port = 1
-	state, err := c.Port(port)
+func (n *Node) open(opts NodeOptions) error {
+	port, err := Choice{Device: opts.Device, Networks: opts.Networks}.Choose()
 	if err != nil {
-		return best, err
+		return err
 	}
-	if !state.Active {
-		return best, fmt.Errorf("port %d is %s", port, state.State)
+	if n.ctx = n.devices.Device(port.Device); n.ctx == nil {
+		return fmt.Errorf("the libraries cannot open %s", port.Device)
 	}
-	netDevs, err := verbs.Sys("").NetDevs(c.Name(), port)
-	if err != nil {
-		return best, err
+	n.log = n.log.With("device", port.Device)
+	if n.device, err = NewDevice(n.ctx, opts.Options); err != nil {
+		return err
 	}
-	rank := func(a netip.Addr) int {
-		for i, p := range networks {
-			if p.Contains(a) {
-				return i
-			}
-		}
-		return len(networks)
-	}
-	for _, name := range netDevs {
-		dev, err := net.InterfaceByName(name)
-		if err != nil {
-			return best, err
-		}
-		addrs, err := dev.Addrs()
-		if err != nil {
-			return best, err
-		}
-		for _, a := range addrs {
-			ip, ok := netip.AddrFromSlice(a.(*net.IPNet).IP) //nolint:forcetypeassert // as documented
-			if ip = ip.Unmap(); ok && !ip.IsLinkLocalUnicast() && (!best.IsValid() || rank(ip) < rank(best)) {
-				best = ip
-			}
-		}
-	}
-	if !best.IsValid() {
-		return best, fmt.Errorf("port %d has no IP address (network devices: %v)", port, netDevs)
-	}
-	return best, nil
+	n.listener, err = n.device.Listen(netip.AddrPortFrom(port.Addr, 0))
+	return err
 }
 
 // Name is "rdma".

@@ -39,7 +39,7 @@ func newSide(t testing.TB, id byte) *side {
 	s := &side{metrics: metrics.NewSet(), id: [16]byte{id}, log: slog.New(slog.NewTextHandler(t.Output(), nil))}
 	var err error
 	s.node, err = Open(NodeOptions{
-		Options: Options{Log: s.log}, Registered: 64 << 20, Metrics: s.metrics,
+		Options: Options{Log: s.log}, Device: "auto", Registered: 64 << 20, Metrics: s.metrics,
 	})
 	if err != nil {
 		t.Fatal(err)
