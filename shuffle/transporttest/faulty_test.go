@@ -81,7 +81,7 @@ func TestFaults(t *testing.T) {
 		}},
 	} {
 		t.Run(tt.script, func(t *testing.T) {
-			c := caller{t, dial(t, src, tt.script)}
+			c := caller{t: t, conn: dial(t, src, tt.script)}
 			defer func() { _ = c.conn.Close() }()
 			got := c.locate(ids, 0, 0).located(t)
 			tt.check(t, c, c.read(make([]byte, 1000), nil, shuffle.Range{Handle: got[0].Handle, Length: 1000}))

@@ -39,6 +39,15 @@ type read struct {
 type caller struct {
 	t    testing.TB
 	conn shuffle.Conn
+	link Link
+}
+
+// memory is n bytes that can be received into.
+func (c caller) memory(n int) []byte {
+	if c.link.Memory == nil || n == 0 {
+		return make([]byte, n)
+	}
+	return c.link.Memory(n)
 }
 
 func (c caller) once(ended chan struct{}) func(set func()) {
@@ -54,7 +63,7 @@ func (c caller) once(ended chan struct{}) func(set func()) {
 }
 
 func (c caller) locate(ids []shuffle.BlockID, eagerBytes, eagerBlock int) *locate {
-	l := &locate{eager: make([]byte, eagerBytes), ended: make(chan struct{})}
+	l := &locate{eager: c.memory(eagerBytes), ended: make(chan struct{})}
 	once := c.once(l.ended)
 	var inside sync.Mutex // done waits for it, and would so for ever if it were called from inside
 	inside.Lock()
@@ -142,7 +151,7 @@ func (c caller) fetch(ids []shuffle.BlockID, eagerBytes, eagerBlock int) [][]byt
 		case b.Handle == 0:
 			all[i] = l.eager[b.EagerOff : b.EagerOff+int(b.Length)]
 		default:
-			all[i] = c.read(make([]byte, b.Length), []uint64{b.Handle}, shuffle.Range{Handle: b.Handle, Length: b.Length}).bytes(c.t)
+			all[i] = c.read(c.memory(int(b.Length)), []uint64{b.Handle}, shuffle.Range{Handle: b.Handle, Length: b.Length}).bytes(c.t)
 		}
 		if b.Checked && shuffle.Checksum(all[i]) != b.CRC {
 			c.t.Errorf("block %d: the bytes do not match the checksum", i)

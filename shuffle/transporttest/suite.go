@@ -14,6 +14,9 @@ import (
 type Link struct {
 	Conn shuffle.Conn
 	Kill func() // makes the peer die; nil where there is none that could
+
+	Memory func(n int) []byte // n zero bytes to receive into, for as long as the test; nil: any will do
+	Pinned bool               // a block that was located can be read although its file was truncated
 }
 
 // Factory makes a connection to the blocks of src. What else it opens ends with the test.
@@ -56,7 +59,7 @@ func Run(t *testing.T, f Factory) {
 					t.Errorf("Close: %v", err)
 				}
 			})
-			tt.test(t, src, caller{t, l.Conn})
+			tt.test(t, src, caller{t, l.Conn, l})
 		})
 	}
 	t.Run("PeerDies", func(t *testing.T) { testPeerDies(t, f) })
@@ -133,7 +136,8 @@ func testRanges(t *testing.T, src *Source, c caller) {
 		{Handle: got[3].Handle, Offset: 0, Length: 7},
 	}
 	want := bytes.Join([][]byte{data[2][10:], data[0][:1], data[1][49999:], data[0][1:], data[3]}, nil)
-	mem := bytes.Repeat([]byte{poison}, len(want)+64)
+	mem := c.memory(len(want) + 64)
+	fill(mem)
 	if !bytes.Equal(c.read(mem[32:32+len(want):32+len(want)], nil, ranges...).bytes(t), want) {
 		t.Error("other bytes")
 	}
@@ -149,11 +153,11 @@ func testBatch(t *testing.T, src *Source, c caller) {
 	got := c.locate(ids, 0, 0).located(t)
 	whole := shuffle.Range{Handle: got[0].Handle, Length: 300000}
 	all := c.reads(
-		shuffle.ReadRequest{Ranges: []shuffle.Range{whole}, Dst: make([]byte, 300000)},
-		shuffle.ReadRequest{Ranges: []shuffle.Range{whole}, Dst: make([]byte, 10)}, // shorter than its ranges
-		shuffle.ReadRequest{Ranges: []shuffle.Range{{Handle: 1 << 40, Length: 10}}, Dst: make([]byte, 10)},
-		shuffle.ReadRequest{Ranges: []shuffle.Range{whole}, Dst: make([]byte, 300000)},
-		shuffle.ReadRequest{Ranges: []shuffle.Range{{Handle: got[1].Handle, Length: 1000}}, Release: []uint64{got[1].Handle}, Dst: make([]byte, 1000)},
+		shuffle.ReadRequest{Ranges: []shuffle.Range{whole}, Dst: c.memory(300000)},
+		shuffle.ReadRequest{Ranges: []shuffle.Range{whole}, Dst: c.memory(10)}, // shorter than its ranges
+		shuffle.ReadRequest{Ranges: []shuffle.Range{{Handle: 1 << 40, Length: 10}}, Dst: c.memory(10)},
+		shuffle.ReadRequest{Ranges: []shuffle.Range{whole}, Dst: c.memory(300000)},
+		shuffle.ReadRequest{Ranges: []shuffle.Range{{Handle: got[1].Handle, Length: 1000}}, Release: []uint64{got[1].Handle}, Dst: c.memory(1000)},
 	)
 	for i, want := range map[int][]byte{0: data[0], 3: data[0], 4: data[1]} {
 		if !bytes.Equal(all[i].bytes(t), want) {
@@ -235,8 +239,7 @@ func testBadReads(t *testing.T, src *Source, c caller) {
 		{"less memory", 9, shuffle.Range{Handle: h, Length: 10}},
 		{"more memory", 11, shuffle.Range{Handle: h, Length: 10}},
 	} {
-		dst := bytes.Repeat([]byte{poison}, tt.bytes)
-		r := c.read(dst, nil, shuffle.Range{Handle: got[1].Handle, Length: 0}, tt.r)
+		r := c.read(c.memory(tt.bytes), nil, shuffle.Range{Handle: got[1].Handle, Length: 0}, tt.r)
 		wait(t, r.ended, tt.name)
 		blockError(t, r.err)
 	}
@@ -258,11 +261,11 @@ func testRelease(t *testing.T, src *Source, c caller) {
 	got := c.locate(ids, 100, 100).located(t)
 	held(t, src, 3) // those with a handle
 	whole := func(i int) shuffle.Range { return shuffle.Range{Handle: got[i].Handle, Length: got[i].Length} }
-	if !bytes.Equal(c.read(make([]byte, 5000), []uint64{got[0].Handle}, whole(0)).bytes(t), data[0]) {
+	if !bytes.Equal(c.read(c.memory(5000), []uint64{got[0].Handle}, whole(0)).bytes(t), data[0]) {
 		t.Error("other bytes")
 	}
 	held(t, src, 2)
-	r := c.read(make([]byte, 5000), nil, whole(0))
+	r := c.read(c.memory(5000), nil, whole(0))
 	wait(t, r.ended, "Read of a handle given up")
 	blockError(t, r.err)
 	c.conn.Release([]uint64{got[1].Handle, 1 << 50})
