@@ -46,9 +46,15 @@ func (b *bundle) streams() []*conn { return b.conns[1:] }
 func (b *bundle) end(err error) {
 	b.once.Do(func() {
 		close(b.closed) // before anything fails, so that nobody takes b for one of use any more
+		if b.direct != nil {
+			b.direct.end()
+		}
 		outstanding := 0
 		for _, c := range b.conns {
 			outstanding += c.stop(err)
+		}
+		if b.direct != nil {
+			b.direct.cancel()
 		}
 		if !errors.Is(err, errClosed) {
 			b.log.Warn("the connection to a peer ended; blocks outstanding on it go another way", "err", err, "outstanding", outstanding)

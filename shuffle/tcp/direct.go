@@ -18,7 +18,7 @@ const featureDirect = 1
 type direct struct {
 	of     *bundle
 	opts   Options
-	ctx    context.Context // ends with close
+	ctx    context.Context // ends with the bundle
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup // dials and watches; grows only while mu is held and not ended
 
@@ -97,7 +97,7 @@ func (d *direct) dial(w *way, invitation string) {
 
 	d.mu.Lock()
 	waiting := w.waiting
-	w.dialling, w.waiting, w.conn = false, nil, conn
+	w.dialling, w.waiting = false, nil
 	switch {
 	case err != nil:
 		w.next = time.Now().Add(d.opts.Backoff)
@@ -105,6 +105,7 @@ func (d *direct) dial(w *way, invitation string) {
 			d.of.log.Warn("a peer's blocks come over TCP: no connection by "+name, "app", w.app.ID, "err", err, "next_try", d.opts.Backoff)
 		}
 	default:
+		w.conn = conn
 		d.of.log.Info("a peer's blocks come by "+name+" from now on", "app", w.app.ID)
 		d.opts.Metrics.Peers(name).Inc()
 		d.tasks.Go(func() { d.watch(w, conn) })
@@ -116,16 +117,15 @@ func (d *direct) dial(w *way, invitation string) {
 	d.of.Read(waiting)
 }
 
-// watch closes a connection that broke, or any at the end.
+// watch closes a connection that broke, or any at the end, which is no loss then.
 func (d *direct) watch(w *way, conn shuffle.DirectConn) {
 	name := d.opts.Direct.Name()
-	broke := false
 	select {
 	case <-conn.Gone():
-		broke = true
 	case <-d.ctx.Done():
 	}
 	d.mu.Lock()
+	broke := !d.ended
 	w.conn, w.next = nil, time.Now().Add(d.opts.Backoff)
 	d.mu.Unlock()
 	err := conn.Close()
@@ -148,14 +148,15 @@ func (d *direct) watch(w *way, conn shuffle.DirectConn) {
 	}
 }
 
-// close ends all ways. When it returns, all that was read by them is over, or is left to the streams.
-func (d *direct) close() {
+// end lets nothing more begin. cancel, when the streams have ended, then ends what has begun: it is not to be read over them.
+func (d *direct) end() {
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.ended = true
-	d.mu.Unlock()
-	d.cancel()
-	d.tasks.Wait()
 }
+
+// close waits after that until nothing is read directly any more.
+func (d *direct) close() { d.tasks.Wait() }
 
 // up tells whether there is a way now.
 func (d *direct) up() bool {

@@ -27,11 +27,16 @@ func options(id [16]byte) tcp.Options {
 // listen starts a server on a loopback address, and returns where it is.
 func listen(t testing.TB, src shuffle.Source, network, host string) (*tcp.Server, shuffle.PeerAddr) {
 	t.Helper()
+	return listenWith(t, options(ownerID), src, network, host)
+}
+
+func listenWith(t testing.TB, opts tcp.Options, src shuffle.Source, network, host string) (*tcp.Server, shuffle.PeerAddr) {
+	t.Helper()
 	l, err := net.ListenTCP(network, &net.TCPAddr{IP: net.ParseIP(host)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := tcp.NewServer(l, options(ownerID), src, metrics.NewSet())
+	s := tcp.NewServer(l, opts, src, metrics.NewSet())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve() }()
 	t.Cleanup(func() {
@@ -47,7 +52,12 @@ func listen(t testing.TB, src shuffle.Source, network, host string) (*tcp.Server
 
 func dial(t testing.TB, peer shuffle.PeerAddr) shuffle.Conn {
 	t.Helper()
-	c, err := tcp.New(options(readerID)).Dial(t.Context(), peer)
+	return dialWith(t, options(readerID), peer)
+}
+
+func dialWith(t testing.TB, opts tcp.Options, peer shuffle.PeerAddr) shuffle.Conn {
+	t.Helper()
+	c, err := tcp.New(opts).Dial(t.Context(), peer)
 	if err != nil {
 		t.Fatal(err)
 	}
