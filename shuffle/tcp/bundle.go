@@ -128,6 +128,9 @@ func (b *bundle) Read(reqs []shuffle.ReadRequest) {
 
 // stream reads over the streams.
 func (b *bundle) stream(reqs []shuffle.ReadRequest) {
+	if len(reqs) == 0 {
+		return
+	}
 	if b.direct != nil {
 		for i := range reqs { // with them the owner is told
 			b.direct.forget(reqs[i].Release)

@@ -18,10 +18,10 @@ type held struct {
 
 // learn notes where the blocks of an answer lie. An answer that makes no sense ends the bundle.
 func (d *direct) learn(app shuffle.App, m *located, answer []shuffle.Located) error {
-	if len(m.partCounts) == 0 && m.invitation == "" {
+	total := len(m.partAddrs)
+	if len(m.partCounts) == 0 && m.invitation == "" && total+len(m.partKeys)+len(m.partLengths) == 0 {
 		return nil
 	}
-	total := len(m.partAddrs)
 	if (len(m.partCounts) != 0 && len(m.partCounts) != len(answer)) || len(m.partKeys) != total || len(m.partLengths) != total {
 		return fmt.Errorf("an answer for %d blocks with parts of %d: %d addresses, %d keys and %d lengths",
 			len(answer), len(m.partCounts), total, len(m.partKeys), len(m.partLengths))
@@ -53,7 +53,13 @@ func (d *direct) learn(app shuffle.App, m *located, answer []shuffle.Located) er
 		if left != 0 {
 			return fmt.Errorf("parts that are %d bytes shorter than their block", left)
 		}
+		if d.held[l.Handle] != nil {
+			return fmt.Errorf("handle %d for a second block", l.Handle)
+		}
 		d.held[l.Handle] = h
+	}
+	if len(all) != 0 {
+		return fmt.Errorf("%d parts of no block", len(all))
 	}
 	if m.invitation != "" {
 		d.accept(w, m.invitation)

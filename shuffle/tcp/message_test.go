@@ -150,6 +150,10 @@ func vectors() map[string][]vector {
 					Name: []string{"broadcast_1_piece0", "rdd_4_2"},
 				},
 			}}}),
+			request("locate_parts", &peerpb.Request{Kind: &peerpb.Request_Locate{Locate: &peerpb.Locate{
+				Id: 3, AppId: "app", AppToken: sequence(32), ExecutorId: "7", Parts: true, Invitation: true,
+				Blocks: &blockpb.Blocks{ShuffleId: []uint32{3}, MapId: []uint64{1}, ReduceStart: []uint32{0}, ReduceEnd: []uint32{1}},
+			}}}),
 			request("read", &peerpb.Request{Kind: &peerpb.Request_Read{Read: &peerpb.Read{
 				Id: 2, Handle: []uint64{1, big}, Offset: []uint64{0, 3 << 30}, Length: []uint64{1048576, 1}, Release: []uint64{1},
 			}}}),
@@ -163,6 +167,11 @@ func vectors() map[string][]vector {
 			}}}),
 			response("located_failed", &peerpb.Response{Kind: &peerpb.Response_Located{Located: &peerpb.Located{
 				Id: 2, Length: []uint64{0, 5}, Crc32C: []uint32{0, 7}, Handle: []uint64{0, 0}, Reason: []uint32{8, 0}, Error: []string{"no such block", ""},
+			}}}),
+			response("located_parts", &peerpb.Response{Kind: &peerpb.Response_Located{Located: &peerpb.Located{
+				Id: 3, Length: []uint64{100, 3 << 30, 0}, Crc32C: []uint32{1, 2, 0}, Handle: []uint64{1, 2, 0}, PartCount: []uint32{1, 2, 0},
+				PartAddr: []uint64{big, 1 << 12, big}, PartKey: []uint32{0xfffffff0, 7, 7}, PartLength: []uint64{100, 1 << 30, 2 << 30},
+				Invitation: sequence(20),
 			}}}),
 			response("data", &peerpb.Response{Kind: &peerpb.Response_Data{Data: &peerpb.Data{Id: big}}}),
 			response("data_failed", &peerpb.Response{Kind: &peerpb.Response_Data{Data: &peerpb.Data{
