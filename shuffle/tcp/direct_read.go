@@ -2,6 +2,7 @@ package tcp
 
 import (
 	"fmt"
+	"time"
 
 	"weft/shuffle"
 )
@@ -14,7 +15,12 @@ type held struct {
 
 	flying   int  // reads begun and not over
 	released bool // to be told to the owner when none is: it takes the memory back then
+
+	told time.Time // when the owner last heard of it
 }
+
+// tellEvery is how long a block is read directly until the owner is told of it, which gives up what nobody reads for handleIdle.
+const tellEvery = handleIdle / 4
 
 // learn notes where the blocks of an answer lie. An answer that makes no sense ends the bundle.
 func (d *direct) learn(app shuffle.App, m *located, answer []shuffle.Located) error {
@@ -41,7 +47,7 @@ func (d *direct) learn(app shuffle.App, m *located, answer []shuffle.Located) er
 		if int64(n) > int64(len(all)) || l.Handle == 0 {
 			return fmt.Errorf("%d parts of a block that has no handle, or more than there are", n)
 		}
-		h := &held{way: w, parts: all[:n:n], length: l.Length}
+		h := &held{way: w, parts: all[:n:n], length: l.Length, told: time.Now()}
 		all = all[n:]
 		left := l.Length
 		for _, p := range h.parts {
@@ -74,6 +80,8 @@ func (d *direct) read(reqs []shuffle.ReadRequest) (others []shuffle.ReadRequest)
 		reads []shuffle.DirectRead
 	}
 	var batches []batch
+	var tell []shuffle.Range
+	now := time.Now()
 	d.mu.Lock()
 	for i := range reqs {
 		w, parts := d.find(&reqs[i])
@@ -84,7 +92,12 @@ func (d *direct) read(reqs []shuffle.ReadRequest) (others []shuffle.ReadRequest)
 		r := reqs[i]
 		r.Ranges, r.Release = append([]shuffle.Range(nil), r.Ranges...), append([]uint64(nil), r.Release...)
 		for _, x := range r.Ranges {
-			d.held[x.Handle].flying++
+			h := d.held[x.Handle]
+			h.flying++
+			if now.Sub(h.told) > tellEvery {
+				h.told = now
+				tell = append(tell, shuffle.Range{Handle: x.Handle})
+			}
 		}
 		if w.conn == nil {
 			w.waiting = append(w.waiting, r)
@@ -97,6 +110,9 @@ func (d *direct) read(reqs []shuffle.ReadRequest) (others []shuffle.ReadRequest)
 		b.reads = append(b.reads, shuffle.DirectRead{Dst: r.Dst, Parts: parts, Done: func(err error) { d.done(w, &r, err) }})
 	}
 	d.mu.Unlock()
+	if len(tell) > 0 { // by reading nothing of them
+		others = append(others, shuffle.ReadRequest{Ranges: tell, Done: func(error) {}})
+	}
 	for _, b := range batches {
 		b.conn.Read(b.reads)
 	}
