@@ -73,8 +73,8 @@ func TestReleaseWhileReadDirectly(t *testing.T) {
 			reads := append(r.begin(false, blocks[0]), r.begin(false, blocks[0])...)
 			r.flying(2)
 			r.conn.Release([]uint64{blocks[0].Handle, blocks[1].Handle})
-			r.locate(anApp, ids[1]) // the owner has read all that came before
-			r.held(2, 2)            // the first, and the one just located
+			r.locate(anApp, ids[1])                         // the owner has read all that came before
+			r.held(2, 2)                                    // the first, and the one just located
 			r.begin(false, blocks[0])[0].check(data[0], "") // the owner, who knows nothing yet, serves it
 			if breaks {
 				r.direct.Break()
