@@ -12,7 +12,6 @@ import (
 	"weft/internal/pb/blockpb"
 	"weft/internal/pb/peerpb"
 	"weft/shuffle"
-	"weft/shuffle/serve"
 	"weft/shuffle/tcp"
 	"weft/shuffle/transporttest"
 )
@@ -107,22 +106,6 @@ func TestOwnerTellsWhoAsks(t *testing.T) {
 		}
 	}
 	direct.Await(t, "what was given up is exposed", func(c transporttest.DirectCount) bool { return c.Exposed == 0 && src.Open() == 0 })
-}
-
-// A block that is exposed and then cannot be held open is hidden again, and the answer says nothing of its parts.
-func TestOwnerHoldsNoMore(t *testing.T) {
-	direct := transporttest.NewDirect()
-	src, _, sock := owner(t, direct)
-	ids, _ := src.Add(5000)
-	both := func(l *peerpb.Locate) { l.Parts, l.Invitation = true, true }
-	locateRaw(t, sock, slices.Repeat(ids, serve.MaxHandles-1), both)
-	l := locateRaw(t, sock, slices.Repeat(ids, 2), both)
-	if !slices.Equal(l.GetPartCount(), []uint32{2, 0}) || len(l.GetPartAddr()) != 2 || l.GetReason()[1] == 0 || len(l.GetInvitation()) == 0 {
-		t.Errorf("the last one allowed, and one more: %v", l)
-	}
-	if n := direct.Count(); n.Exposed != serve.MaxHandles || src.Open() != serve.MaxHandles {
-		t.Errorf("%d held open; %+v", src.Open(), n)
-	}
 }
 
 // With a connection ends what came of its invitations, used or not, and what was exposed for it.
