@@ -47,7 +47,7 @@ type DirectConn interface {
 type DirectRead struct {
 	Dst   []byte
 	Parts []Part
-	// Done is called once, with no lock held; with an error possibly by the goroutine that is inside Read. It must not wait. An error means that the connection
-	// is of no more use.
+	// Done is called once, with no lock held; with an error possibly by the goroutine that is inside Read, as it is for whatever begins after Close. It must
+	// not wait. Nothing is written to Dst any more then. An error means that the connection is of no more use.
 	Done func(error)
 }

@@ -79,7 +79,7 @@ func (o *Options) table() []Option {
 				"over TCP.", &sizeValue{&o.MemoryRegisteredMax},
 		},
 		{
-			"weft.checksum", "boolean", "true", "Whether every block is checked against its owner's CRC32C before it is delivered.",
+			"weft.checksum", "boolean", "true", "Whether every block is checked against its owner's CRC32C before it is delivered. Without, blocks in files come over TCP.",
 			&boolValue{&o.Checksum},
 		},
 		{

@@ -177,6 +177,8 @@ func (d *Domain) find(mem []byte) (r *region, off int) {
 	return nil, 0
 }
 
+var errUnchecked = errors.New("rdma: a block without a checksum, so that nobody would see if its file were truncated while it is read (weft.checksum)")
+
 var errElsewhere = errors.New("rdma: the block lies in memory that is not registered")
 
 // Expose implements shuffle.Direct.
@@ -199,6 +201,9 @@ func (n *Node) Expose(app shuffle.App, f *shuffle.Found) (parts []shuffle.Part, 
 		}
 		at := r.mr.Remote(off)
 		return []shuffle.Part{{Addr: at.Addr, Key: at.RKey, Length: int64(len(f.Mem))}}, d.unuse, nil
+	}
+	if !f.Checked {
+		return nil, nil, errUnchecked
 	}
 	pinned, err := n.files.Pin(d.pd, f.File, f.Offset, f.Length)
 	if err != nil {

@@ -4,6 +4,7 @@ package rdma
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"net"
 	"testing"
@@ -179,4 +180,38 @@ func netDev(t testing.TB) string {
 		t.Fatalf("network devices %v, want one: %v", names, err)
 	}
 	return names[0]
+}
+
+// What every connection keeps to, one whose files' blocks come by RDMA does, too.
+func TestConformance(t *testing.T) {
+	var direct float64
+	transporttest.Run(t, func(t *testing.T, src shuffle.Source) transporttest.Link {
+		reader, owner := newSide(t, 1), newSide(t, 2)
+		c, server := connect(t, reader, owner, src)
+		t.Cleanup(func() { direct += testutil.ToFloat64(reader.metrics.PeerDials(Name, metrics.OK)) })
+		return transporttest.Link{
+			Conn: c, Kill: func() { _ = server.Close() }, Pinned: true,
+			Memory: func(n int) []byte { return reader.memory(t, n, reader.domain.Receive()) },
+		}
+	})
+	if direct == 0 {
+		t.Error("no test used RDMA")
+	}
+}
+
+// A file may be truncated while its pages are read. Without a checksum nobody would see it, so such a block goes over TCP.
+func TestUncheckedFilesAreNotExposed(t *testing.T) {
+	leakcheck.Check(t)
+	s := newSide(t, 1)
+	f, data := dataFile(t, 4096)
+	block := &shuffle.Found{File: f, Length: int64(len(data)), CRC: shuffle.Checksum(data), Checked: true}
+	if _, hide, err := s.node.Expose(theApp, block); err != nil {
+		t.Error(err)
+	} else {
+		hide()
+	}
+	block.Checked = false
+	if _, _, err := s.node.Expose(theApp, block); !errors.Is(err, errUnchecked) {
+		t.Errorf("a block without a checksum: %v", err)
+	}
 }

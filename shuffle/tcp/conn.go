@@ -173,7 +173,8 @@ func (c *conn) Locate(req *shuffle.LocateRequest, eager []byte, done func([]shuf
 	if d := c.of.direct; d != nil {
 		var parts bool
 		if parts, invitation = d.ask(req.App); parts {
-			o.app = &req.App
+			app := req.App
+			o.app = &app
 		}
 	}
 	id, ok := c.begin(o)

@@ -8,8 +8,9 @@ type exposure struct {
 	invitation bool
 }
 
-// maxInvitations is how many a connection gets. A reader needs one for each application, and one more after each failure.
-const maxInvitations = 4096
+// maxInvitations is how many of one application's hold at a time. The requests that are resolved when a reader comes may ask for one each; it uses the first
+// that arrives, and needs another after each failure.
+const maxInvitations = 2 * maxLocates
 
 // expose makes a block that is about to be held open readable for as long as it is; nil where it cannot be read so.
 func (c *server) expose(app shuffle.App, f *shuffle.Found) []shuffle.Part {
@@ -53,20 +54,27 @@ func (c *server) invite(want *exposure, m *located) string {
 	}
 	c.invited.Lock()
 	defer c.invited.Unlock()
-	if len(c.withdrawals) >= maxInvitations {
-		return ""
-	}
 	invitation, withdraw, err := c.opts.Direct.Invite(want.app)
 	if err != nil {
 		return ""
 	}
-	c.withdrawals = append(c.withdrawals, withdraw)
+	former := c.withdrawals[want.app]
+	if len(former) >= maxInvitations {
+		former[0]()
+		former = former[1:]
+	}
+	if c.withdrawals == nil {
+		c.withdrawals = map[shuffle.App][]func(){}
+	}
+	c.withdrawals[want.app] = append(former, withdraw)
 	return string(invitation)
 }
 
 // withdraw ends what came of the connection's invitations.
 func (c *server) withdraw() {
-	for _, withdraw := range c.withdrawals {
-		withdraw()
+	for _, all := range c.withdrawals {
+		for _, withdraw := range all {
+			withdraw()
+		}
 	}
 }

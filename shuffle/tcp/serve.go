@@ -36,7 +36,7 @@ type server struct {
 	locating atomic.Int32
 
 	invited     sync.Mutex
-	withdrawals []func() // of the invitations that were sent
+	withdrawals map[shuffle.App][]func() // of the invitations that were sent
 
 	read readMsg // of the reading goroutine, used again
 }

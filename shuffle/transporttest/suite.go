@@ -16,7 +16,7 @@ type Link struct {
 	Kill func() // makes the peer die; nil where there is none that could
 
 	Memory func(n int) []byte // n zero bytes to receive into, for as long as the test; nil: any will do
-	Pinned bool               // a block that was located can be read although its file was truncated
+	Pinned bool               // of a block that was located, what its file's pages hold is read although the file was truncated; its checksum tells
 }
 
 // Factory makes a connection to the blocks of src. What else it opens ends with the test.
