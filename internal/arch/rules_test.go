@@ -16,7 +16,7 @@ var allowed = map[string][]string{
 
 	"weft/shuffle/tcp":           {"weft/shuffle", "weft/shuffle/serve", "weft/internal/metrics", "weft/internal/pb/...", "weft/internal/invariants", "weft/internal/version"},
 	"weft/shuffle/rdma":          {"weft/verbs", "weft/shuffle", "weft/shuffle/mempool", "weft/internal/metrics", "weft/internal/invariants"},
-	"weft/shuffle/rdma/peertest": {"weft/shuffle/rdma", "weft/verbs"},
+	"weft/shuffle/rdma/peertest": {"weft/shuffle", "weft/shuffle/rdma", "weft/shuffle/tcp", "weft/internal/metrics", "weft/verbs"},
 	"weft/shuffle/mem":           {"weft/shuffle", "weft/shuffle/serve", "weft/internal/metrics", "weft/internal/invariants"},
 	"weft/shuffle/serve":         {"weft/shuffle", "weft/internal/metrics", "weft/internal/invariants"},
 	"weft/shuffle/transporttest": {"weft/shuffle", "weft/internal/..."},

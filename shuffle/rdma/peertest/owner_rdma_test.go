@@ -81,6 +81,9 @@ func own(host netip.Addr) error {
 		return err
 	}
 	copy(mem, sourceBytes())
+	if err := serveBlocks(host); err != nil {
+		return err
+	}
 	l, err := net.Listen("tcp", netip.AddrPortFrom(host, ownerPort).String())
 	if err != nil {
 		return err
