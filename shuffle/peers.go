@@ -53,6 +53,8 @@ type link struct {
 	transport string
 }
 
+var errAnyPeer = Errorf(ReasonInternal, "a daemon's id is needed; this is a bug of the client")
+
 var errPeersClosed = Errorf(ReasonPeerUnreachable, "this daemon is stopping")
 
 // NewPeers returns a cache without connections. Close ends them.
@@ -106,6 +108,8 @@ func (p *Peers) look(addr PeerAddr) (*link, <-chan struct{}, error) {
 	key := addr.key()
 	if addr.DaemonID == p.opts.DaemonID {
 		key = "" // reached without an address
+	} else if addr.DaemonID == ([16]byte{}) {
+		return nil, nil, errAnyPeer
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

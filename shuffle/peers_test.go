@@ -136,6 +136,16 @@ func TestPeersShareConnections(t *testing.T) {
 	}
 }
 
+// No fetch goes to just any daemon.
+func TestPeersRefuseAnyDaemon(t *testing.T) {
+	c := newCluster(t, time.Hour, time.Hour)
+	rec, _ := c.fetch([16]byte{})
+	rec.check(nil, shuffle.ReasonInternal, 0, 9)
+	if n := c.fast.count() + c.slow.count() + c.local.count(); n != 0 {
+		t.Errorf("%d dials", n)
+	}
+}
+
 func TestPeersOwnDaemon(t *testing.T) {
 	c := newCluster(t, time.Hour, time.Hour)
 	c.expect(ownID, "mem")

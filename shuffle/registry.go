@@ -94,6 +94,9 @@ func (r *Registry) Join(app App, executor string, uid uint32, dirs []string, own
 	if app.ID == "" || executor == "" {
 		return nil, errors.New("an application id and an executor id are needed; this is a bug of the client")
 	}
+	if app.ID == ProbeApp.ID {
+		return nil, fmt.Errorf("application id %s belongs to the daemons themselves; give the application another one", app.ID)
+	}
 	if len(dirs) > maxLocalDirs {
 		return nil, fmt.Errorf("%d local directories; at most %d are supported", len(dirs), maxLocalDirs)
 	}

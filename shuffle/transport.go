@@ -20,7 +20,9 @@ type Transport interface {
 type PeerAddr struct {
 	Hosts    []string // IP addresses or names, best first
 	Port     uint16
-	DaemonID [16]byte // a daemon that answers with another id is not this peer any more
+	// DaemonID: a daemon that answers with another id is not this peer any more. Zero is any daemon, for looking at a host whose daemon is not known:
+	// Peers refuse it, so that no fetch goes to whoever happens to listen.
+	DaemonID [16]byte
 }
 
 // Conn is one connection to a peer, for asking. Methods may be called from many goroutines. Each done function is called

@@ -20,12 +20,12 @@ var errClosed = errors.New("tcp: the connection was closed")
 // conn is the asking side of one connection of a bundle. One goroutine reads; it alone writes to memory given to Locate and Read, and it
 // calls done.
 type conn struct {
-	of   *bundle
-	sock *net.TCPConn
-	has  uint64 // features of the peer
-	in   *frames
-	bulk *bulk
-	out  *outbox
+	of    *bundle
+	sock  *net.TCPConn
+	hello Hello // of the peer
+	in    *frames
+	bulk  *bulk
+	out   *outbox
 
 	answers atomic.Uint64
 	unread  atomic.Int64  // bytes of Reads not completed

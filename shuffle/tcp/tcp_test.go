@@ -3,11 +3,13 @@ package tcp_test
 import (
 	"log/slog"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
 	"weft/internal/leakcheck"
 	"weft/internal/metrics"
+	"weft/internal/version"
 	"weft/shuffle"
 	"weft/shuffle/tcp"
 	"weft/shuffle/transporttest"
@@ -73,5 +75,24 @@ func TestConformance(t *testing.T) {
 				return transporttest.Link{Conn: dial(t, peer), Kill: func() { _ = s.Close() }}
 			})
 		})
+	}
+}
+
+// Who asks for any daemon hears which one answered; who asks for one gets no other.
+func TestHello(t *testing.T) {
+	s, peer := listen(t, transporttest.NewSource(t), "tcp", "127.0.0.1")
+	want := tcp.Hello{Addr: s.Addr(), DaemonID: ownerID, Version: version.String()}
+	for _, id := range [][16]byte{{}, ownerID} {
+		peer.DaemonID = id
+		if h := tcp.HelloOf(dial(t, peer)); h != want || h.Direct() || h.Unknown() != 0 {
+			t.Errorf("%+v, want %+v", h, want)
+		}
+	}
+	peer.DaemonID = readerID
+	if _, err := tcp.New(options(readerID)).Dial(t.Context(), peer); err == nil || !strings.Contains(err.Error(), "another daemon answers") {
+		t.Errorf("dialling another one: %v", err)
+	}
+	if h := (tcp.Hello{Features: 5}); !h.Direct() || h.Unknown() != 4 {
+		t.Errorf("features 5: %v, %d", h.Direct(), h.Unknown())
 	}
 }

@@ -104,13 +104,14 @@ func (t *Transport) dialHost(ctx context.Context, host string, peer shuffle.Peer
 	if b.conns[0], err = t.dialOne(ctx, addr, peer.DaemonID, hello); err != nil {
 		return nil, err
 	}
+	id := b.conns[0].hello.DaemonID             // where any would do, all are to the same
 	ctx, cancel := context.WithCancelCause(ctx) // with the first that fails
 	defer cancel(nil)
 	var others sync.WaitGroup
 	for i := 1; i < len(b.conns); i++ {
 		others.Go(func() {
 			var err error
-			if b.conns[i], err = t.dialOne(ctx, addr, peer.DaemonID, hello); err != nil {
+			if b.conns[i], err = t.dialOne(ctx, addr, id, hello); err != nil {
 				cancel(fmt.Errorf("connection %d of %d: %w", i+1, len(b.conns), err))
 			}
 		})
@@ -124,7 +125,7 @@ func (t *Transport) dialHost(ctx context.Context, host string, peer shuffle.Peer
 		}
 		return nil, context.Cause(ctx)
 	}
-	if t.opts.Direct != nil && b.conns[0].has&featureDirect != 0 {
+	if t.opts.Direct != nil && b.conns[0].hello.Direct() {
 		b.direct = newDirect(b, t.opts)
 	}
 	b.start(t.opts.PeerTimeout)
@@ -178,10 +179,10 @@ func (t *Transport) greet(sock *net.TCPConn, want [16]byte, hello *peerpb.Hello)
 		return nil, errors.New("no weft daemon answers there: not a hello")
 	case h.GetVersion() != protocol:
 		return nil, shuffle.Errorf(shuffle.ReasonPeerRefused, "the peer speaks version %d of the protocol, this daemon %d", h.GetVersion(), protocol)
-	case !bytes.Equal(h.GetDaemonId(), want[:]):
+	case len(h.GetDaemonId()) != len(want), want != [16]byte{} && !bytes.Equal(h.GetDaemonId(), want[:]):
 		return nil, fmt.Errorf("another daemon answers there, %x; it was started anew, or the address is not only the peer's", h.GetDaemonId())
 	}
-	c.has = resp.GetHello().GetFeatures()
+	c.hello = helloOf(resp.GetHello(), sock)
 	return c, nil
 }
 
