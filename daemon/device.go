@@ -3,7 +3,10 @@ package daemon
 import (
 	"context"
 	"errors"
+	"log/slog"
 
+	"weft/internal/metrics"
+	"weft/internal/options"
 	"weft/jvmbridge"
 	"weft/shuffle"
 	"weft/shuffle/rdma"
@@ -15,22 +18,28 @@ const (
 	noDevice  = "none"
 )
 
+// OpenDevice opens the RDMA device that the options name; nil where they want none.
+func OpenDevice(opts options.Options, m *metrics.Set, log *slog.Logger) (*rdma.Node, error) {
+	name := opts.RDMADevice
+	if name == noDevice {
+		return nil, nil //nolint:nilnil // as documented
+	}
+	return rdma.Open(rdma.NodeOptions{
+		Options: rdma.Options{Log: log}, Device: name, Networks: opts.NetCIDR,
+		Registered: opts.MemoryRegisteredMax, Map: rdma.Mapping(opts.RDMAMap), Metrics: m,
+	})
+}
+
 // startDevice opens the RDMA device, if one is wanted and can be used. It is no error if not: then blocks move over TCP.
 func (d *daemon) startDevice() {
-	name := d.opts.RDMADevice
-	if name == noDevice {
-		return
-	}
-	device, err := rdma.Open(rdma.NodeOptions{
-		Options: rdma.Options{Log: d.log}, Device: name, Networks: d.opts.NetCIDR,
-		Registered: d.opts.MemoryRegisteredMax, Map: rdma.Mapping(d.opts.RDMAMap), Metrics: d.metrics,
-	})
+	device, err := OpenDevice(d.opts, d.metrics, d.log)
 	switch {
+	case device == nil && err == nil:
 	case err == nil:
 		d.log.Info("blocks move by RDMA where the peer has it, too", "device", device.Device(), "address", device.Addr())
 		d.device = device
 		d.opened("RDMA device", func(context.Context) error { return device.Close() })
-	case name == anyDevice && errors.Is(err, rdma.ErrNoDevice):
+	case d.opts.RDMADevice == anyDevice && errors.Is(err, rdma.ErrNoDevice):
 		d.log.Info("blocks move over TCP: this machine has no RDMA device that can be used; weft doctor tells more", "err", err)
 	default:
 		d.log.Warn("blocks move over TCP: the RDMA device cannot be used; weft doctor tells more", "device", d.opts.RDMADevice, "err", err)
@@ -42,7 +51,7 @@ func (d *daemon) direct() shuffle.Direct {
 	if d.device == nil {
 		return nil
 	}
-	return d.device
+	return &sparing{Direct: d.device}
 }
 
 // join begins a session's use of the device.

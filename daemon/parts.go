@@ -30,7 +30,7 @@ func (d *daemon) startParts(dir *socketDir, peers *net.TCPListener) error {
 		DaemonID: d.info.DaemonID, PeerTimeout: d.opts.PeerTimeout, Streams: d.opts.TCPStreams, Log: d.log,
 		Direct: d.direct(), ConnectTimeout: d.opts.PeerConnectTimeout, Backoff: d.opts.RDMABackoff, Metrics: d.metrics,
 	}
-	server := tcp.NewServer(peers, wire, service, d.metrics)
+	server := tcp.NewServer(peers, wire, d.startProbe(service), d.metrics)
 	d.serve("connections of peers", server.Serve, server.Close)
 
 	d.peers = shuffle.NewPeers(shuffle.PeersOptions{

@@ -140,7 +140,7 @@ func TestPeersShareConnections(t *testing.T) {
 func TestPeersRefuseAnyDaemon(t *testing.T) {
 	c := newCluster(t, time.Hour, time.Hour)
 	rec, _ := c.fetch([16]byte{})
-	rec.check(nil, shuffle.ReasonInternal, 0, 9)
+	rec.check(nil, shuffle.ReasonInternal, 0, 1)
 	if n := c.fast.count() + c.slow.count() + c.local.count(); n != 0 {
 		t.Errorf("%d dials", n)
 	}

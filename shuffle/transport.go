@@ -18,8 +18,8 @@ type Transport interface {
 
 // PeerAddr says where a peer listens and which incarnation of it is meant.
 type PeerAddr struct {
-	Hosts    []string // IP addresses or names, best first
-	Port     uint16
+	Hosts []string // IP addresses or names, best first
+	Port  uint16
 	// DaemonID: a daemon that answers with another id is not this peer any more. Zero is any daemon, for looking at a host whose daemon is not known:
 	// Peers refuse it, so that no fetch goes to whoever happens to listen.
 	DaemonID [16]byte

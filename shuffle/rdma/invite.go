@@ -28,6 +28,14 @@ func (n *Node) Invite(app shuffle.App) ([]byte, func(), error) {
 	return append(token[:], addr...), func() { n.listener.Withdraw(token) }, nil
 }
 
+// ParseInvitation tells what to show, and where.
+func ParseInvitation(invitation []byte) (token Token, addr netip.AddrPort, err error) {
+	if len(invitation) < len(token) || addr.UnmarshalBinary(invitation[copy(token[:], invitation):]) != nil {
+		err = fmt.Errorf("rdma: an invitation of %d bytes that does not parse", len(invitation))
+	}
+	return token, addr, err
+}
+
 // conn is a connection of a domain to one peer.
 type conn struct {
 	*Conn
@@ -37,10 +45,9 @@ type conn struct {
 
 // Dial implements shuffle.Direct.
 func (n *Node) Dial(ctx context.Context, app shuffle.App, invitation []byte) (shuffle.DirectConn, error) {
-	var token Token
-	var addr netip.AddrPort
-	if len(invitation) < len(token) || addr.UnmarshalBinary(invitation[copy(token[:], invitation):]) != nil {
-		return nil, fmt.Errorf("rdma: an invitation of %d bytes that does not parse", len(invitation))
+	token, addr, err := ParseInvitation(invitation)
+	if err != nil {
+		return nil, err
 	}
 	d, err := n.use(app)
 	if err != nil {
