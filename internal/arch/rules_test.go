@@ -29,8 +29,11 @@ var allowed = map[string][]string{
 	"weft/scripts/...": {},                       // tools of the test hosts
 	"weft/e2e":         {"weft/internal/status"}, // it uses what users have
 
-	"weft/internal/arch":        {},
-	"weft/internal/doctor":      {"weft/daemon", "weft/shuffle/rdma", "weft/verbs", "weft/internal/options", "weft/internal/status", "weft/internal/version"}, // it tries what the daemon would
+	"weft/internal/arch": {},
+	"weft/internal/doctor": {
+		"weft/daemon", "weft/shuffle", "weft/shuffle/mempool", "weft/shuffle/rdma", "weft/shuffle/tcp", "weft/verbs",
+		"weft/internal/metrics", "weft/internal/options", "weft/internal/status", "weft/internal/version",
+	}, // it tries what the daemon would
 	"weft/internal/invariants":  {},
 	"weft/internal/leakcheck":   {"weft/internal/invariants"},
 	"weft/internal/metrics":     {},

@@ -411,6 +411,9 @@ func (x *Refused) GetDetail() string {
 
 // Locate asks for blocks of one executor. The reader has set eager_bytes of memory aside for this answer: the owner may put
 // blocks of at most eager_block bytes into it, as many as fit, and hands out handles for the others.
+//
+// Application "weft.doctor" with a token of zeros has one block, named "probe", of no executor: 2^20 bytes, of which byte i is
+// bits 24 to 31 of i * 2654435761. Every daemon has it, for trying a way. No executor may have that application id.
 type Locate struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
