@@ -106,9 +106,10 @@ func (a PeerAddr) key() string {
 // look is the connection there is, the error of an attempt made lately, or what to wait for: the end of an attempt under way.
 func (p *Peers) look(addr PeerAddr) (*link, <-chan struct{}, error) {
 	key := addr.key()
-	if addr.DaemonID == p.opts.DaemonID {
+	switch addr.DaemonID {
+	case p.opts.DaemonID:
 		key = "" // reached without an address
-	} else if addr.DaemonID == ([16]byte{}) {
+	case [16]byte{}:
 		return nil, nil, errAnyPeer
 	}
 	p.mu.Lock()

@@ -93,6 +93,8 @@ func (v *visit) rdma(ctx context.Context, hello tcp.Hello, d *device, err error)
 // judge says how it went.
 func (w *watched) judge(f fetched, device string) Result {
 	switch {
+	case w.dialled && errors.Is(w.dialErr, context.DeadlineExceeded):
+		return fail(todoConnect, "connecting from %s to %s: no answer within %s (weft.peer.connect.timeout)", device, w.addr, ms(w.dialTook))
 	case w.dialled && w.dialErr != nil:
 		return fail(todoConnect, "connecting from %s to %s failed after %s: %v", device, w.addr, ms(w.dialTook), w.dialErr)
 	case w.readErr != nil:

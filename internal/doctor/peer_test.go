@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -116,6 +117,7 @@ func TestJudge(t *testing.T) {
 	judge(watched{dialled: true, dialTook: time.Millisecond, readTook: time.Second}, fetched{by: "rdma"}).
 		is(t, OK, "1 MiB READ in 1000.0 ms by mlx5_0 from invalid AddrPort, all bytes right; connected in 1.0 ms", "")
 	judge(watched{dialled: true, dialErr: broken}, fetched{}).is(t, Fail, "connecting from mlx5_0 to ", "UDP port 4791")
+	judge(watched{dialled: true, dialErr: context.DeadlineExceeded}, fetched{}).is(t, Fail, "no answer within ", "UDP port 4791")
 	judge(watched{dialled: true, readErr: broken}, fetched{}).is(t, Fail, "the READ of 1 MiB failed: broken", "MTU")
 	judge(watched{dialled: true}, fetched{by: "rdma", err: errOther}).is(t, Fail, "other bytes came", "try again")
 	judge(watched{dialled: true}, fetched{}).is(t, Fail, "1 MiB here was not registered", "memlock")
