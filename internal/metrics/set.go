@@ -76,7 +76,7 @@ func NewSet() *Set {
 		BlocksTotal: t.counter2("weft_transfer_blocks_total", "transport", "direction",
 			"Blocks moved whole. What is read by RDMA only the reader counts: the owner has no part in it."),
 		BytesTotal: t.counter2("weft_transfer_bytes_total", "transport", "direction",
-			"Bytes of blocks moved, without headers; by RDMA as the reader counts them."),
+			"Bytes of blocks moved, without headers."),
 		FetchSeconds: t.histogram1("weft_fetch_seconds", "transport", fetchBuckets,
 			"Time from a request of an executor to the end of its last block."),
 		FailedBlocks: t.counter1("weft_failed_blocks_total", "reason",

@@ -30,19 +30,19 @@ func (c *server) expose(app shuffle.App, f *shuffle.Found) []shuffle.Part {
 
 // expose adds the parts of the blocks that have a handle.
 func (m *located) expose(answer []shuffle.Located, parts [][]shuffle.Part) {
-	any := false
+	some := false
 	for i := range answer {
 		n := 0
 		if answer[i].Handle != 0 { // else holding it failed after it was exposed
 			n = len(parts[i])
 		}
-		any = any || n > 0
+		some = some || n > 0
 		m.partCounts = append(m.partCounts, uint32(n))
 		for _, p := range parts[i][:n] {
 			m.partAddrs, m.partKeys, m.partLengths = append(m.partAddrs, p.Addr), append(m.partKeys, p.Key), append(m.partLengths, uint64(p.Length))
 		}
 	}
-	if !any {
+	if !some {
 		m.partCounts = m.partCounts[:0]
 	}
 }
