@@ -24,7 +24,7 @@ func Markdown() string {
 		"## Labels\n\n" +
 		"- `transport`: `tcp`, `rdma`, or `mem` for a peer that is this daemon itself.\n" +
 		"- `direction`: `received` for blocks that this daemon asked for, `served` for those that a peer asked of it. Every block that moves " +
-		"is counted\n  once at each end.\n" +
+		"is counted\n  once at each end; what is read by RDMA at the reader's alone.\n" +
 		"- `reason`: the words of `Reason` in proto/block.proto, where each is explained, in lower case.\n" +
 		"- `purpose`: `receive` for blocks fetched for an executor, `upcall` for blocks that an executor has in memory and lends to peers.\n" +
 		"- `state`: `allocated` is what the arenas hold, `leased` the part of it in use.\n" +
