@@ -21,7 +21,7 @@ func TestConnRefusesWrongParts(t *testing.T) {
 			PartAddr: []uint64{1 << 20, 1 << 30, 1 << 40}, PartKey: []uint32{1, 1, 2}, PartLength: []uint64{60, 40, 50},
 		}
 	}
-	locate := func(t *testing.T, l *peerpb.Located) (error, *transporttest.Direct) {
+	locate := func(t *testing.T, l *peerpb.Located) (*transporttest.Direct, error) {
 		t.Helper()
 		direct := transporttest.NewDirect()
 		opts := options(readerID)
@@ -34,7 +34,7 @@ func TestConnRefusesWrongParts(t *testing.T) {
 		if err != nil {
 			<-c.Closed()
 		}
-		return err, direct
+		return direct, err
 	}
 	for name, change := range map[string]func(*peerpb.Located){
 		"fewer counts than blocks":  func(l *peerpb.Located) { l.PartCount = l.PartCount[:1] },
@@ -60,7 +60,7 @@ func TestConnRefusesWrongParts(t *testing.T) {
 			l := good()
 			change(l)
 			l.Invitation = []byte("come")
-			err, direct := locate(t, l)
+			direct, err := locate(t, l)
 			var be *shuffle.BlockError
 			if err == nil || errors.As(err, &be) {
 				t.Errorf("%v, want that the connection ended", err)
@@ -70,12 +70,12 @@ func TestConnRefusesWrongParts(t *testing.T) {
 			}
 		})
 	}
-	if err, direct := locate(t, good()); err != nil || direct.Count().Dials != 0 {
+	if direct, err := locate(t, good()); err != nil || direct.Count().Dials != 0 {
 		t.Errorf("parts without an invitation: %v", err)
 	}
 	l := good()
 	l.PartCount, l.PartAddr, l.PartKey, l.PartLength = nil, nil, nil, nil
-	if err, _ := locate(t, l); err != nil {
+	if _, err := locate(t, l); err != nil {
 		t.Errorf("no parts: %v", err)
 	}
 }
