@@ -35,6 +35,8 @@ func counters(s *status.Status, metrics prometheus.Gatherer) error {
 				s.MapOutputs = int(n)
 			case "weft_open_files":
 				s.OpenFiles = int(n)
+			case "weft_hidden_blocks_total":
+				s.RDMA.HiddenBlocks = n // counted by the device alone
 			case "weft_transfer_blocks_total":
 				moved.at(route).Blocks = n
 			case "weft_transfer_bytes_total":

@@ -32,6 +32,10 @@ func OpenDevice(opts options.Options, m *metrics.Set, log *slog.Logger) (*rdma.N
 
 // startDevice opens the RDMA device, if one is wanted and can be used. It is no error if not: then blocks move over TCP.
 func (d *daemon) startDevice() {
+	if !d.opts.Checksum && d.opts.RDMADevice != noDevice {
+		d.log.Info("blocks move over TCP: weft.checksum is false, and only checksums tell that a file was truncated while a device read it")
+		return
+	}
 	device, err := OpenDevice(d.opts, d.metrics, d.log)
 	switch {
 	case device == nil && err == nil:
@@ -42,7 +46,8 @@ func (d *daemon) startDevice() {
 	case d.opts.RDMADevice == anyDevice && errors.Is(err, rdma.ErrNoDevice):
 		d.log.Info("blocks move over TCP: this machine has no RDMA device that can be used; weft doctor tells more", "err", err)
 	default:
-		d.log.Warn("blocks move over TCP: the RDMA device cannot be used; weft doctor tells more", "device", d.opts.RDMADevice, "err", err)
+		d.log.Warn("blocks move over TCP: the RDMA device cannot be used; weft doctor tells more; it is tried again when the daemon is started anew",
+			"device", d.opts.RDMADevice, "err", err)
 	}
 }
 

@@ -69,9 +69,12 @@ func (g guest) check(t *testing.T, host, transport string) int64 {
 		t.Errorf("%s received nothing by %s", host, transport)
 	}
 	if transport == "rdma" {
-		// A large block among them would show in the mean.
 		if tcp.Bytes > tcp.Blocks*eagerBlock {
 			t.Errorf("%s received blocks above %d bytes by tcp", host, eagerBlock)
+		}
+		// A single large one would not show in that.
+		if r := g.Status.RDMA; r == nil || r.HiddenBlocks != 0 || r.Broken != "" {
+			t.Errorf("%s does not expose all blocks: %+v", host, r)
 		}
 		g.checkPackets(t, host, rdma)
 	} else if rdma.Blocks != 0 || packets != 0 {

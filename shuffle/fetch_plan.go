@@ -115,18 +115,18 @@ func (x *fetch) deliverWhole(lease *mempool.Lease, blocks []int, sums []uint32, 
 		lease.Retain(len(right) - 1)
 		x.deliver(Delivery{Lease: lease, Entries: entries, Transport: by}, right)
 	}
-	x.failChecksum(wrong)
+	x.failChecksum(wrong, by)
 }
 
 func (x *fetch) checks(l *Located) bool { return x.opts.Checksum && l.Checked }
 
-func (x *fetch) failChecksum(blocks []int) {
+func (x *fetch) failChecksum(blocks []int, by string) {
 	if len(blocks) == 0 {
 		return
 	}
 	x.metrics.ChecksumErrors.Add(float64(len(blocks)))
 	x.log.Error("blocks arrived with other bytes than their owner has; they are not delivered",
-		"blocks", len(blocks), "first", x.req.Blocks[blocks[0]].String(), "executor", x.req.Executor, "transport", x.link.transport)
+		"blocks", len(blocks), "first", x.req.Blocks[blocks[0]].String(), "executor", x.req.Executor, "transport", by)
 	x.fail(blocks, Errorf(ReasonChecksum, "%s: the bytes received do not match the owner's CRC32C", x.req.Blocks[blocks[0]]))
 }
 

@@ -235,7 +235,7 @@ func (x *fetch) advance(u *unit) {
 		case last && x.checks(l) && u.sum != l.CRC:
 			r.lease.Release()
 			x.endUnit(u)
-			x.failChecksum(u.blocks)
+			x.failChecksum(u.blocks, u.by)
 		case x.req.Pieces:
 			d := Delivery{Lease: r.lease, Entries: []Entry{{b, r.lease.Offset(), r.n}}, PieceOffset: r.off, BlockLength: u.length, Transport: u.by}
 			if last {

@@ -107,7 +107,7 @@ type Found struct {
 	Checked bool
 	Err     *BlockError
 
-	File   *os.File // bytes [Offset, Offset+Length) of this file; read by pread and sendfile alone, never through a mapping
+	File   *os.File // bytes [Offset, Offset+Length) of this file; read by pread and sendfile alone; a mapping is for a device
 	Offset int64
 	Mem    []byte // or these bytes, valid until Close
 

@@ -75,11 +75,11 @@ func (o *Options) table() []Option {
 				"registered is read over TCP.", text(&o.RDMAMap),
 		},
 		{
-			"weft.memory.registered.max", "size", "4g", "What may be registered with the RDMA device of map-output files, and so stay in memory, beside the arenas. What is above it is read " +
+			"weft.memory.registered.max", "size", "1g", "What may be registered with the RDMA device of map-output files, and so stay in memory, beside the arenas. What is above it is read " +
 				"over TCP.", &sizeValue{&o.MemoryRegisteredMax},
 		},
 		{
-			"weft.checksum", "boolean", "true", "Whether every block is checked against its owner's CRC32C before it is delivered. Without, blocks in files come over TCP.",
+			"weft.checksum", "boolean", "true", "Whether every block is checked against its owner's CRC32C before it is delivered. Without, RDMA is not used: only the checksum tells that a file was truncated while a device read it.",
 			&boolValue{&o.Checksum},
 		},
 		{

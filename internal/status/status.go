@@ -41,6 +41,7 @@ type RDMA struct {
 	Address         string `json:"address"`          // where peers connect to
 	Broken          string `json:"broken,omitempty"` // why it is not used now
 	RegisteredBytes int64  `json:"registered_bytes"` // of map outputs, beside the arenas
+	HiddenBlocks    int64  `json:"hidden_blocks"`    // that peers read over TCP because they could not be registered
 }
 
 // Memory is what the arenas of all sessions hold together.

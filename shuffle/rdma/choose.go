@@ -26,13 +26,14 @@ type Choice struct {
 	Sys      verbs.Sys
 }
 
-// Choose finds the port that blocks go through: the first usable one of the device, of all devices for "auto". It asks the kernel alone, so no
+// Choose finds the port that blocks go through: the first usable one of the device, of all devices for "auto", in the best network. It asks the kernel alone, so no
 // library need be there. Where none is usable, the error has a line for each port that is not.
 func (c Choice) Choose() (Port, error) {
 	names, err := c.Sys.DeviceNames()
 	if err != nil {
 		return Port{}, err
 	}
+	var best Port
 	var why []error
 	for _, name := range names {
 		if c.Device != "auto" && c.Device != name {
@@ -40,15 +41,20 @@ func (c Choice) Choose() (Port, error) {
 		}
 		ports, err := c.Sys.Ports(name)
 		if err != nil {
-			return Port{}, err
+			why = append(why, err)
 		}
 		for _, p := range ports {
 			usable, err := c.examine(name, p)
-			if err == nil {
-				return usable, nil
+			switch {
+			case err != nil:
+				why = append(why, fmt.Errorf("port %d of %s %w", p.Number, name, err))
+			case !best.Addr.IsValid() || c.rank(usable.Addr) < c.rank(best.Addr):
+				best = usable
 			}
-			why = append(why, fmt.Errorf("port %d of %s %w", p.Number, name, err))
 		}
+	}
+	if best.Addr.IsValid() {
+		return best, nil
 	}
 	if why == nil {
 		return Port{}, errors.New("there is no such device")
@@ -104,23 +110,25 @@ func (c Choice) findNetDev(p *Port) error {
 	return err
 }
 
+// rank is the number of the network that an address lies in.
+func (c Choice) rank(a netip.Addr) int {
+	for i, p := range c.Networks {
+		if p.Contains(a) {
+			return i
+		}
+	}
+	return len(c.Networks)
+}
+
 // better tells whether an address is to be taken instead of the one there is; a link-local one never is.
 func (c Choice) better(a, than netip.Addr) bool {
-	rank := func(a netip.Addr) int {
-		for i, p := range c.Networks {
-			if p.Contains(a) {
-				return i
-			}
-		}
-		return len(c.Networks)
-	}
 	switch {
 	case a.IsLinkLocalUnicast():
 		return false
 	case !than.IsValid():
 		return true
-	case rank(a) != rank(than):
-		return rank(a) < rank(than)
+	case c.rank(a) != c.rank(than):
+		return c.rank(a) < c.rank(than)
 	default:
 		return a.Is4() && !than.Is4()
 	}

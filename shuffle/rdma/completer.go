@@ -76,10 +76,13 @@ func (c *completer) add(qpn uint32, q *queue) error {
 	return c.err
 }
 
-func (c *completer) remove(qpn uint32) {
+// remove ends that. Another queue pair may have the number already.
+func (c *completer) remove(qpn uint32, q *queue) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.queues, qpn)
+	if c.queues[qpn] == q {
+		delete(c.queues, qpn)
+	}
 }
 
 func (c *completer) run() {

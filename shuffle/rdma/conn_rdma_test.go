@@ -91,7 +91,7 @@ func TestTenThousandConnections(t *testing.T) {
 		wg.Go(func() {
 			for i := range each {
 				ctx, cancel := context.WithTimeout(t.Context(), limit)
-				c, err := e.device.Dial(ctx, e.reader, e.listener.Addr(), e.listener.Offer(e.owner))
+				c, err := e.device.Dial(ctx, e.reader, e.listener.Addr(), e.offer(t))
 				cancel()
 				if err != nil {
 					t.Errorf("connection %d: %v", i, err)
@@ -185,7 +185,7 @@ func TestCloseEndsWhatIsUnderWay(t *testing.T) {
 func TestExpelledReader(t *testing.T) {
 	e := newEnds(t, 16<<20, Options{})
 	c, other := e.dial(t), e.dial(t)
-	unused := e.listener.Offer(e.owner)
+	unused := e.offer(t)
 	all := e.flood(t, c, func() {
 		e.listener.Expel(e.owner)
 		if n := e.listener.Readers(); n != 0 {
@@ -208,7 +208,7 @@ func TestTokens(t *testing.T) {
 	e := newEnds(t, 4096, Options{})
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	token := e.listener.Offer(e.owner)
+	token := e.offer(t)
 	c, err := e.device.Dial(ctx, e.reader, e.listener.Addr(), token)
 	if err != nil {
 		t.Fatal(err)
@@ -223,7 +223,7 @@ func TestTokens(t *testing.T) {
 		t.Errorf("%d readers", n)
 	}
 	e.listener.life = -time.Second
-	if _, err := e.device.Dial(ctx, e.reader, e.listener.Addr(), e.listener.Offer(e.owner)); err == nil || !strings.Contains(err.Error(), "too old") {
+	if _, err := e.device.Dial(ctx, e.reader, e.listener.Addr(), e.offer(t)); err == nil || !strings.Contains(err.Error(), "too old") {
 		t.Errorf("a token that is too old: %v", err)
 	}
 }
@@ -247,7 +247,7 @@ func TestClosedInTheWrongOrder(t *testing.T) {
 	verbstest.Close(t, gone)
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	if _, err := e.device.Dial(ctx, gone, e.listener.Addr(), e.listener.Offer(e.owner)); !errors.Is(err, verbs.ErrClosed) {
+	if _, err := e.device.Dial(ctx, gone, e.listener.Addr(), e.offer(t)); !errors.Is(err, verbs.ErrClosed) {
 		t.Errorf("dialling with a closed domain: %v", err)
 	}
 	e.dial(t)
@@ -258,7 +258,7 @@ func TestWithdrawnTokens(t *testing.T) {
 	e := newEnds(t, 4096, Options{})
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	used, unused := e.listener.Offer(e.owner), e.listener.Offer(e.owner)
+	used, unused := e.offer(t), e.offer(t)
 	c, err := e.device.Dial(ctx, e.reader, e.listener.Addr(), used)
 	if err != nil {
 		t.Fatal(err)
@@ -297,7 +297,7 @@ func TestDialEndsWithItsContext(t *testing.T) {
 	}
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := e.device.Dial(canceled, e.reader, e.listener.Addr(), e.listener.Offer(e.owner)); !errors.Is(err, context.Canceled) {
+	if _, err := e.device.Dial(canceled, e.reader, e.listener.Addr(), e.offer(t)); !errors.Is(err, context.Canceled) {
 		t.Errorf("with an ended context: %v", err)
 	}
 	e.dial(t) // what failed took no room
@@ -308,7 +308,7 @@ func TestNoMoreConnectionsThanTheQueueHolds(t *testing.T) {
 	e.dial(t)
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	if _, err := e.device.Dial(ctx, e.reader, e.listener.Addr(), e.listener.Offer(e.owner)); err == nil || !strings.Contains(err.Error(), "has no room") {
+	if _, err := e.device.Dial(ctx, e.reader, e.listener.Addr(), e.offer(t)); err == nil || !strings.Contains(err.Error(), "has no room") {
 		t.Errorf("a second connection: %v", err)
 	}
 }

@@ -69,8 +69,10 @@ func NewDevice(ctx *verbs.Context, opts Options) (*Device, error) {
 		return nil, errors.New("rdma: " + ctx.Name() + " does no READs")
 	}
 	d.opts.Reads = min(d.opts.Reads, attr.MaxQPWR)
-	d.comp, err = newCompleter(ctx, min(d.opts.Reads*d.opts.Connections, attr.MaxCQE), d.opts.Log.With("device", ctx.Name()))
-	return d, err
+	if d.comp, err = newCompleter(ctx, min(d.opts.Reads*d.opts.Connections, attr.MaxCQE), d.opts.Log.With("device", ctx.Name())); err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 // Close ends the use. ErrInUse while there are connections or listeners.

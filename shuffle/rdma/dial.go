@@ -34,9 +34,7 @@ func (d *Device) Dial(ctx context.Context, pd *verbs.PD, peer netip.AddrPort, to
 		if c.queue != nil {
 			c.queue.fail(err)
 		}
-		err = fmt.Errorf("rdma: %v: %w", peer, errors.Join(err, c.release()))
-		d.comp.giveBack(d.opts.Reads)
-		return nil, err
+		return nil, fmt.Errorf("rdma: %v: %w", peer, errors.Join(err, c.release()))
 	}
 	c.close = sync.OnceValue(c.end)
 	c.tasks.Go(c.watch)
@@ -159,21 +157,21 @@ func (c *Conn) end() error {
 	if !c.queue.drained(patience, c.device.comp.ended) {
 		c.device.opts.Log.Error("an RDMA device did not flush what was in flight; its queue pair is destroyed", "device", c.device.ctx.Name())
 	}
-	err := c.cm.Interrupt()
+	c.told(c.cm.Interrupt())
 	c.tasks.Wait()
-	err = errors.Join(err, c.release())
-	c.device.comp.giveBack(c.device.opts.Reads)
-	return err
+	return c.release()
 }
 
-// release closes what was opened, the last first.
+// release closes what was opened, the last first. An error means that the queue pair is there still: its completions go on to the queue, and its room
+// is not given back.
 func (c *Conn) release() error {
+	comp := c.device.comp
 	var errs []error
 	if c.qp != nil {
-		c.device.comp.remove(c.qp.Num())
 		if err := c.qp.Close(); err != nil {
 			return err
 		}
+		comp.remove(c.qp.Num(), c.queue)
 		errs = append(errs, c.queue.destroyed())
 	}
 	if c.id != nil {
@@ -182,5 +180,14 @@ func (c *Conn) release() error {
 	if c.cm != nil {
 		errs = append(errs, c.cm.Close())
 	}
-	return errors.Join(errs...)
+	comp.giveBack(c.device.opts.Reads)
+	c.told(errors.Join(errs...))
+	return nil
+}
+
+// told logs an error by which no memory can be written any more, but something is not given back.
+func (c *Conn) told(err error) {
+	if err != nil {
+		c.device.opts.Log.Error("an RDMA connection was not given back in full", "device", c.device.ctx.Name(), "err", err)
+	}
 }

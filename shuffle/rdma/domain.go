@@ -75,10 +75,6 @@ func (d *Domain) Leave() {
 func (n *Node) use(app shuffle.App) (*Domain, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.useLocked(app)
-}
-
-func (n *Node) useLocked(app shuffle.App) (*Domain, error) {
 	if n.broken != nil {
 		return nil, n.broken
 	}
@@ -132,15 +128,16 @@ func (unregistered) Close() error { return nil }
 // Register does not fail: memory that the device refuses is filled over TCP.
 func (r registrar) Register(mem []byte) (mempool.Registration, error) {
 	d := r.d
-	mr, err := d.pd.RegMR(mem, r.access)
-	if err != nil {
-		d.refused(err)
-		return unregistered{}, nil
-	}
-	reg := &region{d, mr, r.purpose}
 	d.node.mu.Lock()
 	d.users++
 	d.node.mu.Unlock()
+	mr, err := d.pd.RegMR(mem, r.access)
+	if err != nil {
+		d.refused(err)
+		d.unuse()
+		return unregistered{}, nil
+	}
+	reg := &region{d, mr, r.purpose}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.regions[reg] = struct{}{}
@@ -190,7 +187,9 @@ func (n *Node) Expose(app shuffle.App, f *shuffle.Found) (parts []shuffle.Part, 
 	defer func() {
 		if err != nil {
 			n.metrics.HiddenBlocks.Inc()
-			d.refused(err)
+			if !errors.Is(err, errElsewhere) { // a few such blocks are lent in memory that is not shared
+				d.refused(err)
+			}
 			d.unuse()
 		}
 	}()

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"weft/verbs"
 )
@@ -23,6 +24,9 @@ type Files struct {
 	max    int64
 	access Mapping
 
+	// Rest is how long a piece is left alone after its last use: where more is asked for than there is room, registering the one and giving up the other in turns
+	// would cost more than TCP. Set before use.
+	Rest time.Duration
 	// Bytes, unless nil, is told how many bytes more are registered; set before use.
 	Bytes func(float64)
 
@@ -67,6 +71,7 @@ type piece struct {
 	key   pieceKey
 	users int
 	idle  *list.Element
+	since time.Time     // it is idle
 	ready chan struct{} // closed when mem and mr, or err, are there
 	mem   []byte
 	mr    *verbs.MR
@@ -171,6 +176,9 @@ func (f *Files) makeRoom(n int64) (gone []*piece, ok bool) {
 	for f.bytes+n > f.max {
 		oldest := f.idle.Front()
 		p := oldest.Value.(*piece) //nolint:forcetypeassert // it holds nothing else
+		if time.Since(p.since) < f.Rest {
+			return gone, false
+		}
 		f.takeOff(p)
 		gone = append(gone, p)
 	}
@@ -281,7 +289,7 @@ func (f *Files) drop(p *piece) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if p.users--; p.users == 0 && p.err == nil {
-		p.idle = f.idle.PushBack(p)
+		p.idle, p.since = f.idle.PushBack(p), time.Now()
 		f.unused += int64(len(p.mem))
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -126,6 +127,21 @@ func TestOldPiecesMakeRoom(t *testing.T) {
 	if err := result(t, ended); !errors.Is(err, verbs.WCRemAccessErr) {
 		t.Errorf("the piece whose room was taken: %v", err)
 	}
+}
+
+// A piece that was just used is left alone: what comes then finds no room.
+func TestPiecesRest(t *testing.T) {
+	e := newEnds(t, 4096, Options{})
+	files := newFiles(t, e, filePiece)
+	files.Rest = time.Hour
+	f, _ := dataFile(t, 2*filePiece)
+	pin(t, e, files, f, 0, 10).Release()
+	if _, err := files.Pin(e.owner, f, filePiece, 10); !errors.Is(err, ErrNoRoom) {
+		t.Errorf("a second piece: %v", err)
+	}
+	pin(t, e, files, f, 20, 10).Release() // the first is there still
+	files.Rest = 0
+	pin(t, e, files, f, filePiece, 10).Release()
 }
 
 // A file that is truncated or removed while it is registered hurts nobody: the pages that were registered stay.

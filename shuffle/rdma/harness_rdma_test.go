@@ -73,12 +73,22 @@ func memory(t testing.TB, ctx *verbs.Context, size int, access verbs.Access) (*v
 	return pd, mem, mr
 }
 
+// offer is a token for the owner's memory.
+func (e *ends) offer(t testing.TB) Token {
+	t.Helper()
+	token, err := e.listener.Offer(e.owner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
 // dial connects the reader with the owner.
 func (e *ends) dial(t testing.TB) *Conn {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	c, err := e.device.Dial(ctx, e.reader, e.listener.Addr(), e.listener.Offer(e.owner))
+	c, err := e.device.Dial(ctx, e.reader, e.listener.Addr(), e.offer(t))
 	if err != nil {
 		t.Fatal(err)
 	}

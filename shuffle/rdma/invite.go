@@ -17,14 +17,22 @@ func (n *Node) Invite(app shuffle.App) ([]byte, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	n.mu.Lock() // so that Leave expels whoever comes of it
-	defer n.mu.Unlock()
-	d, err := n.useLocked(app)
+	d, err := n.use(app)
 	if err != nil {
 		return nil, nil, err
 	}
-	d.users-- // the domain is there as long as the lock is held
-	token := n.listener.Offer(d.pd)
+	defer d.unuse()
+	token, err := n.listener.Offer(d.pd)
+	if err != nil {
+		return nil, nil, err
+	}
+	n.mu.Lock()
+	left := d.executors == 0
+	n.mu.Unlock()
+	if left { // meanwhile: Leave may have expelled who there was before
+		n.listener.Withdraw(token)
+		return nil, nil, errLeft
+	}
 	return append(token[:], addr...), func() { n.listener.Withdraw(token) }, nil
 }
 

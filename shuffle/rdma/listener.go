@@ -79,9 +79,12 @@ const backlog = 128
 // Addr is where it listens.
 func (l *Listener) Addr() netip.AddrPort { return l.addr }
 
-// Offer is a token for one reader of the domain's memory.
-func (l *Listener) Offer(pd *verbs.PD) Token {
+// Offer is a token for one reader of the domain's memory. It fails where nobody is let in any more.
+func (l *Listener) Offer(pd *verbs.PD) (Token, error) {
 	var t Token
+	if closed(l.ended) {
+		return t, errNotListening
+	}
 	_, _ = rand.Read(t[:]) // never fails
 	now := time.Now()
 	l.mu.Lock()
@@ -92,7 +95,7 @@ func (l *Listener) Offer(pd *verbs.PD) Token {
 		}
 	}
 	l.tokens[t] = offer{pd, now.Add(l.life)}
-	return t
+	return t, nil
 }
 
 // redeem sets the domain that the reader's token stands for; false: it is good for nothing. mu is held.
@@ -153,7 +156,10 @@ func (l *Listener) run() {
 		switch e.Type {
 		case verbs.CMConnectRequest:
 			peer := e.New.PeerAddr() // before welcome, which closes what it refuses
-			if err := l.welcome(e); err != nil {
+			switch err := l.welcome(e); {
+			case errors.Is(err, errToken): // anybody may try
+				log.Debug("somebody's RDMA connection was not accepted", "peer", peer, "err", err)
+			case err != nil:
 				log.Warn("a peer's RDMA connection was not accepted; it uses TCP", "peer", peer, "err", err)
 			}
 		case verbs.CMEstablished, verbs.CMTimewaitExit:
@@ -166,6 +172,8 @@ func (l *Listener) run() {
 		}
 	}
 }
+
+var errNotListening = errors.New("rdma: no connections are accepted any more")
 
 var errToken = errors.New("its token is unknown, used, or too old")
 

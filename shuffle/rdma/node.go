@@ -21,6 +21,9 @@ const Name = "rdma"
 // filePieceLen is how much of a map output is registered at a time.
 const filePieceLen = 64 << 20
 
+// fileRest is how long such a piece stays after its last use when others want its room.
+const fileRest = 10 * time.Second
+
 // NodeOptions say which device a daemon uses, and how.
 type NodeOptions struct {
 	Options
@@ -38,6 +41,7 @@ type Node struct {
 	metrics  *metrics.Set
 	devices  *verbs.Devices
 	ctx      *verbs.Context
+	port     int // of the device
 	device   *Device
 	listener *Listener
 	files    *Files
@@ -61,6 +65,7 @@ func (noDeviceError) Is(target error) bool { return target == ErrNoDevice }
 func Open(opts NodeOptions) (*Node, error) {
 	opts.Options = opts.withDefaults()
 	n := &Node{log: opts.Log, metrics: opts.Metrics, files: NewFiles(filePieceLen, opts.Registered, opts.Map), domains: map[shuffle.App]*Domain{}}
+	n.files.Rest = fileRest
 	n.files.Bytes = n.metrics.RegisteredBytes(metrics.Files).Add
 	var err error
 	if n.devices, err = verbs.OpenDevices(); err != nil {
@@ -85,7 +90,7 @@ func (n *Node) open(opts NodeOptions) error {
 	if n.ctx = n.devices.Device(port.Device); n.ctx == nil {
 		return fmt.Errorf("the libraries cannot open %s", port.Device)
 	}
-	n.log = n.log.With("device", port.Device)
+	n.log, n.port = n.log.With("device", port.Device), port.Number
 	if n.device, err = NewDevice(n.ctx, opts.Options); err != nil {
 		return err
 	}
@@ -123,9 +128,9 @@ func (n *Node) watch() {
 		case err != nil:
 			n.log.Error("the RDMA device's events cannot be read any more", "err", err)
 			return
-		case e.Type == verbs.EventPortErr, e.Type == verbs.EventDeviceFatal:
+		case e.Type == verbs.EventPortErr && e.Port == n.port, e.Type == verbs.EventDeviceFatal:
 			n.fail(fmt.Errorf("rdma: the device %s reports %v", n.ctx.Name(), e.Type))
-		case e.Type == verbs.EventPortActive:
+		case e.Type == verbs.EventPortActive && e.Port == n.port:
 			n.log.Info("the RDMA device's port is active")
 			n.mu.Lock()
 			n.broken = nil

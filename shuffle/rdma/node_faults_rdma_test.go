@@ -193,7 +193,7 @@ func (w wrong) Expose(app shuffle.App, f *shuffle.Found) ([]shuffle.Part, func()
 	return parts, hide, err
 }
 
-// Whatever a peer says about where its blocks lie, nothing wrong is delivered.
+// A key or a place that opens nothing, told by the owner, ends the connection; the blocks come over TCP. (Of another place in the region the checksum tells.)
 func TestWrongKeys(t *testing.T) {
 	for name, change := range map[string]func(*shuffle.Part){
 		"key":    func(p *shuffle.Part) { p.Key += 0x10101 },

@@ -34,9 +34,13 @@ type way struct {
 	conn     shuffle.DirectConn // nil: there is none
 	failed   int                // reads of conn that did
 	dialling bool
+	failing  bool                  // the last dial did
 	next     time.Time             // not dialled before
 	waiting  []shuffle.ReadRequest // for the end of dialling
 }
+
+// waits tells whether reads wait for the end of dialling: where it failed before they have waited once, and go over TCP meanwhile.
+func (w *way) waits() bool { return w.dialling && !w.failing }
 
 func newDirect(b *bundle, opts Options) *direct {
 	d := &direct{of: b, opts: opts, ways: make(map[shuffle.App]*way), held: make(map[uint64]*held)}
@@ -93,11 +97,9 @@ func (d *direct) dial(w *way, invitation string) {
 	if err != nil {
 		result = metrics.Failed
 	}
-	d.opts.Metrics.PeerDials(name, result).Inc()
-
 	d.mu.Lock()
 	waiting := w.waiting
-	w.dialling, w.waiting = false, nil
+	w.dialling, w.failing, w.waiting = false, err != nil, nil
 	switch {
 	case err != nil:
 		w.next = time.Now().Add(d.opts.Backoff)
@@ -111,6 +113,7 @@ func (d *direct) dial(w *way, invitation string) {
 		d.tasks.Go(func() { d.watch(w, conn) })
 	}
 	d.mu.Unlock()
+	d.opts.Metrics.PeerDials(name, result).Inc()
 	for i := range waiting {
 		d.given(&waiting[i], false)
 	}

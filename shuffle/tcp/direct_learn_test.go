@@ -37,6 +37,10 @@ func TestConnRefusesWrongParts(t *testing.T) {
 		return direct, err
 	}
 	for name, change := range map[string]func(*peerpb.Located){
+		"far too small parts": func(l *peerpb.Located) {
+			l.PartCount, l.PartAddr, l.PartKey = []uint32{3, 0}, []uint64{1, 2, 3}, []uint32{1, 1, 1}
+			l.PartLength = []uint64{50, 49, 1}
+		},
 		"fewer counts than blocks":  func(l *peerpb.Located) { l.PartCount = l.PartCount[:1] },
 		"more counts than blocks":   func(l *peerpb.Located) { l.PartCount = append(l.PartCount, 0) },
 		"parts without counts":      func(l *peerpb.Located) { l.PartCount = nil },

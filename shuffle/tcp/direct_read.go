@@ -16,11 +16,19 @@ type held struct {
 	flying   int  // reads begun and not over
 	released bool // to be told to the owner when none is: it takes the memory back then
 
-	told time.Time // when the owner last heard of it
+	conn shuffle.DirectConn // that the parts can be read by; nil: the next
+	told time.Time          // when the owner last heard of it
 }
 
 // tellEvery is how long a block is read directly until the owner is told of it, which gives up what nobody reads for handleIdle.
 const tellEvery = handleIdle / 4
+
+const (
+	// leastPart is how long parts are, but for a block's first and last: owners register memory in pieces that are far longer.
+	leastPart = 64 << 10
+	// manyParts is for how many an answer's memory is kept.
+	manyParts = 1 << 12
+)
 
 // learn notes where the blocks of an answer lie. An answer that makes no sense ends the bundle.
 func (d *direct) learn(app shuffle.App, m *located, answer []shuffle.Located) error {
@@ -44,10 +52,10 @@ func (d *direct) learn(app shuffle.App, m *located, answer []shuffle.Located) er
 			continue
 		}
 		l := &answer[i]
-		if int64(n) > int64(len(all)) || l.Handle == 0 {
-			return fmt.Errorf("%d parts of a block that has no handle, or more than there are", n)
+		if int64(n) > int64(len(all)) || int64(n) > l.Length/leastPart+2 || l.Handle == 0 {
+			return fmt.Errorf("%d parts of a block of %d bytes that has no handle, or more than there are", n, l.Length)
 		}
-		h := &held{way: w, parts: all[:n:n], length: l.Length, told: time.Now()}
+		h := &held{way: w, parts: all[:n:n], length: l.Length, conn: w.conn, told: time.Now()}
 		all = all[n:]
 		left := l.Length
 		for _, p := range h.parts {
@@ -69,6 +77,9 @@ func (d *direct) learn(app shuffle.App, m *located, answer []shuffle.Located) er
 	}
 	if m.invitation != "" {
 		d.accept(w, m.invitation)
+	}
+	if total > manyParts {
+		m.partAddrs, m.partKeys, m.partLengths = nil, nil, nil
 	}
 	return nil
 }
@@ -119,7 +130,8 @@ func (d *direct) read(reqs []shuffle.ReadRequest) (others []shuffle.ReadRequest)
 	return others
 }
 
-// find is the way by which r can be read directly, now or soon, and from where; nil: it cannot. mu is held.
+// find is the way by which r can be read directly, now or soon, and from where; nil: it cannot. What the owner has not heard of for long it may have given
+// up; then it is asked. mu is held.
 func (d *direct) find(r *shuffle.ReadRequest) (*way, []shuffle.Part) {
 	if d.ended || len(r.Dst) == 0 {
 		return nil, nil
@@ -132,11 +144,17 @@ func (d *direct) find(r *shuffle.ReadRequest) (*way, []shuffle.Part) {
 		if h == nil || h.released || (w != nil && w != h.way) || x.Offset < 0 || x.Length < 0 || x.Offset > h.length-x.Length {
 			return nil, nil // for the owner to say what is wrong, if anything is
 		}
+		if h.conn == nil {
+			h.conn = h.way.conn
+		}
+		if h.conn != h.way.conn || time.Since(h.told) > handleIdle/2 {
+			return nil, nil
+		}
 		w = h.way
 		left -= x.Length
 		parts = appendParts(parts, h.parts, x.Offset, x.Length)
 	}
-	if w == nil || left != 0 || (w.conn == nil && !w.dialling) || (w.conn != nil && !w.conn.Knows(r.Dst)) {
+	if w == nil || left != 0 || (w.conn == nil && !w.waits()) || (w.conn != nil && !w.conn.Knows(r.Dst)) {
 		return nil, nil
 	}
 	return w, parts

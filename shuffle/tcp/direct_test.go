@@ -122,10 +122,15 @@ func TestDirectDialFails(t *testing.T) {
 		r := newDirectRig(t, time.Nanosecond)
 		ids, data := r.src.Add(5000, 100)
 		r.direct.FailDials(errors.New("no route"))
-		for range 3 {
+		for i := range 3 {
 			r.fetch(anApp, ids, data, "")
+			r.direct.Await(t, "another dial that fails", func(transporttest.DirectCount) bool { return failed(r) == float64(i+1) })
 		}
 		r.direct.FailDials(nil)
+		resume := r.direct.StopDials()
+		r.fetch(anApp, ids, data, "") // nothing waits for a way that has failed
+		resume()
+		r.direct.Await(t, "a connection", func(transporttest.DirectCount) bool { return r.conn.(interface{ Direct() string }).Direct() != "" })
 		r.fetch(anApp, ids, data, transporttest.DirectName)
 		if n := r.direct.Count(); n.Dials != 4 || failed(r) != 3 {
 			t.Errorf("%+v, %v failed dials counted", n, failed(r))

@@ -128,7 +128,10 @@ func serveOrders(conn net.Conn, ctx *verbs.Context, listener *rdma.Listener, mem
 		a := answer{Listener: listener.Addr(), Source: mr.Remote(0)}
 		switch o.Do {
 		case "offer":
-			a.Token = listener.Offer(pd)
+			var err error
+			if a.Token, err = listener.Offer(pd); err != nil {
+				a.Err = err.Error()
+			}
 		case "revoke":
 			if err := mr.Close(); err != nil {
 				a.Err = err.Error()
