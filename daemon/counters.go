@@ -36,7 +36,9 @@ func counters(s *status.Status, metrics prometheus.Gatherer) error {
 			case "weft_open_files":
 				s.OpenFiles = int(n)
 			case "weft_hidden_blocks_total":
-				s.RDMA.HiddenBlocks = n // counted by the device alone
+				if s.RDMA != nil {
+					s.RDMA.HiddenBlocks = n
+				}
 			case "weft_transfer_blocks_total":
 				moved.at(route).Blocks = n
 			case "weft_transfer_bytes_total":
