@@ -15,12 +15,13 @@ var allowed = map[string][]string{
 	"weft/jvmbridge/shm":        {"weft/shuffle/mempool", "weft/internal/invariants"},
 
 	"weft/shuffle/tcp":           {"weft/shuffle", "weft/shuffle/serve", "weft/internal/metrics", "weft/internal/pb/...", "weft/internal/invariants", "weft/internal/version"},
-	"weft/shuffle/rdma":          {"weft/verbs", "weft/shuffle", "weft/shuffle/mempool", "weft/internal/metrics", "weft/internal/invariants"},
+	"weft/shuffle/rdma":          {"weft/verbs", "weft/shuffle", "weft/shuffle/flow", "weft/shuffle/mempool", "weft/internal/metrics", "weft/internal/invariants"},
 	"weft/shuffle/rdma/peertest": {"weft/shuffle", "weft/shuffle/rdma", "weft/shuffle/tcp", "weft/internal/metrics", "weft/verbs"},
 	"weft/shuffle/mem":           {"weft/shuffle", "weft/shuffle/serve", "weft/internal/metrics", "weft/internal/invariants"},
 	"weft/shuffle/serve":         {"weft/shuffle", "weft/internal/metrics", "weft/internal/invariants"},
 	"weft/shuffle/transporttest": {"weft/shuffle", "weft/internal/..."},
 	"weft/shuffle":               {"weft/shuffle/mempool", "weft/internal/metrics", "weft/internal/invariants", "weft/internal/pb/blockpb"},
+	"weft/shuffle/flow":          {},                           // a state machine: no clock, no I/O, nothing of what moves
 	"weft/shuffle/mempool":       {"weft/internal/invariants"}, // memory: it knows nothing of blocks, Spark or metrics
 
 	"weft/verbs":           {"weft/internal/invariants"}, // no policy: it knows nothing of blocks
