@@ -45,8 +45,9 @@ type DirectConn interface {
 
 // DirectRead asks for parts, one behind the other, in Dst, which is as long as they are together.
 type DirectRead struct {
-	Dst   []byte
-	Parts []Part
+	Dst    []byte
+	Parts  []Part
+	Stream uint64 // as in ReadRequest
 	// Done is called once, with no lock held; with an error possibly by the goroutine that is inside Read, as it is for whatever begins after Close. It must
 	// not wait. Nothing is written to Dst any more then. An error means that the connection is of no more use.
 	Done func(error)

@@ -17,6 +17,7 @@ import (
 type partly struct {
 	shuffle.Transport
 	otherwise []int // numbers of the reads, from 1, that were not
+	streams   []uint64
 }
 
 func (p *partly) Dial(ctx context.Context, peer shuffle.PeerAddr) (shuffle.Conn, error) {
@@ -34,6 +35,7 @@ func (c *partlyConn) Read(reqs []shuffle.ReadRequest) {
 	for i := range reqs {
 		r := &reqs[i]
 		c.reads++
+		c.streams = append(c.streams, r.Stream)
 		if slices.Contains(c.otherwise, c.reads) {
 			continue
 		}
@@ -87,7 +89,7 @@ func TestFetchTellsTheWay(t *testing.T) {
 			r := newRig(t, "", 4*mib, opts)
 			log := slog.New(slog.DiscardHandler)
 			peers := shuffle.NewPeers(shuffle.PeersOptions{
-				DaemonID: ownID, Transports: []shuffle.Transport{&partly{mem.New(r.src, r.metrics), tt.otherwise}},
+				DaemonID: ownID, Transports: []shuffle.Transport{&partly{Transport: mem.New(r.src, r.metrics), otherwise: tt.otherwise}},
 			}, r.metrics, log)
 			defer peers.Close()
 			ids, data := r.src.Add(tt.lengths...)
@@ -110,5 +112,27 @@ func TestFetchTellsTheWay(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The reads of a fetch are one stream, which takes turns with other fetches'.
+func TestAFetchIsAStream(t *testing.T) {
+	opts := fetchOptions()
+	opts.Window = 1
+	r := newRig(t, "", 4*mib, opts)
+	log := slog.New(slog.DiscardHandler)
+	p := &partly{Transport: mem.New(r.src, r.metrics)}
+	peers := shuffle.NewPeers(shuffle.PeersOptions{DaemonID: ownID, Transports: []shuffle.Transport{p}}, r.metrics, log)
+	defer peers.Close()
+	ids, data := r.src.Add(100*kib, 70*kib)
+	f := shuffle.NewFetcher(peers, opts, r.metrics, log)
+	for range 2 {
+		req := r.request(ids)
+		rec := newRecorder(t, req)
+		f.Fetch(t.Context(), req, rec)
+		rec.check(data, shuffle.ReasonNone)
+	}
+	if want := []uint64{1, 1, 1, 1, 2, 2, 2, 2}; !slices.Equal(p.streams, want) {
+		t.Errorf("streams %d, want %d", p.streams, want)
 	}
 }

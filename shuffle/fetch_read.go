@@ -135,7 +135,7 @@ func (x *fetch) prepare(u *unit, n int64, lease *mempool.Lease) {
 	if u.lease != nil {
 		r.dst = r.dst[r.off : r.off+n]
 	}
-	req := ReadRequest{Dst: r.dst, Ranges: make([]Range, 0, len(u.blocks)), By: func(transport string) { r.by = transport }}
+	req := ReadRequest{Dst: r.dst, Ranges: make([]Range, 0, len(u.blocks)), Stream: x.stream, By: func(transport string) { r.by = transport }}
 	if n == u.length {
 		req.Release, u.given = x.handles(u), true
 	}

@@ -16,12 +16,13 @@ import (
 // Whoever holds mu may call the sink. When every block has ended, operations that complete later only give their memory back.
 type fetch struct {
 	*Fetcher
-	ctx   context.Context
-	req   *FetchRequest
-	sink  Sink
-	start time.Time
-	link  *link         // set before the first operation
-	wake  chan struct{} // one token for run: every block has ended, or there is no room
+	ctx    context.Context
+	req    *FetchRequest
+	sink   Sink
+	start  time.Time
+	stream uint64        // of all its reads
+	link   *link         // set before the first operation
+	wake   chan struct{} // one token for run: every block has ended, or there is no room
 
 	mu       sync.Mutex
 	ended    []bool // by block

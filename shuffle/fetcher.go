@@ -3,6 +3,7 @@ package shuffle
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"weft/internal/metrics"
@@ -30,6 +31,7 @@ type Fetcher struct {
 	opts    FetchOptions
 	metrics *metrics.Set
 	log     *slog.Logger
+	streams atomic.Uint64 // number of the last fetch
 }
 
 // NewFetcher returns a Fetcher over the connections of peers.
@@ -51,6 +53,7 @@ func (f *Fetcher) Fetch(ctx context.Context, req *FetchRequest, sink Sink) {
 		req:      req,
 		sink:     sink,
 		start:    time.Now(),
+		stream:   f.streams.Add(1),
 		ended:    make([]bool, len(req.Blocks)),
 		left:     len(req.Blocks),
 		wake:     make(chan struct{}, 1),

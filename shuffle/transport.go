@@ -84,6 +84,7 @@ type ReadRequest struct {
 	Ranges  []Range
 	Release []uint64 // handles to give up once the ranges were served; no other read of them may be in flight
 	Dst     []byte   // as long as the ranges are together
+	Stream  uint64   // reads of one stream take turns with those of others where they wait for the same connection; 0: a stream of its own
 
 	// Arrived, unless nil, may be told before Done, by the same goroutine, that Dst[:n] is there: as a rule in the processor's cache still. n
 	// grows from call to call. A transport that only learns of the end of a read leaves it out. It takes no lock and begins nothing.

@@ -14,6 +14,8 @@ type Options struct {
 	// Reads is how many READs are posted to one connection's queue pair; 0: 64. The device has as many of them in flight as both ends allow (max_rd_atomic,
 	// 16 as a rule) and begins the others by itself.
 	Reads int
+	// Window is how many bytes they are together, unless it is one alone; 0: 4 MiB. What is posted goes before all that comes later.
+	Window int64
 	// Connections is how many connections may be open for reading; 0: 256.
 	Connections int
 	// AckTimeout is how long the device waits for an acknowledgement: 4.096 us * 2^n; 0: 17, half a second. With Retries it is what a peer
@@ -31,6 +33,9 @@ func (o Options) withDefaults() Options {
 		}
 	}
 	set(&o.Reads, 64)
+	if o.Window == 0 {
+		o.Window = 16 * maxRead // as many READs as the device has in flight, as a rule
+	}
 	set(&o.Connections, 256)
 	set(&o.AckTimeout, 17)
 	set(&o.Retries, 4)
@@ -54,8 +59,8 @@ type Device struct {
 // NewDevice begins to use a device.
 func NewDevice(ctx *verbs.Context, opts Options) (*Device, error) {
 	d := &Device{opts: opts.withDefaults(), ctx: ctx}
-	if d.opts.Reads < 1 || d.opts.Connections < 1 {
-		return nil, fmt.Errorf("rdma: %d READs on each of %d connections: want at least 1", d.opts.Reads, d.opts.Connections)
+	if d.opts.Reads < 1 || d.opts.Connections < 1 || d.opts.Window < 1 {
+		return nil, fmt.Errorf("rdma: %d READs of %d bytes on each of %d connections: want at least 1", d.opts.Reads, d.opts.Window, d.opts.Connections)
 	}
 	if d.opts.Retries < 0 || d.opts.Retries > 6 || d.opts.AckTimeout < 1 || d.opts.AckTimeout > 31 {
 		return nil, fmt.Errorf("rdma: %d retries after 4.096 us * 2^%d: want 1 to 6, and 1 to 31", d.opts.Retries, d.opts.AckTimeout)

@@ -92,7 +92,7 @@ func (c *Conn) request(pd *verbs.PD, token Token) error {
 	if err != nil {
 		return err
 	}
-	c.queue = newQueue(c.qp, d.opts.Reads)
+	c.queue = newQueue(c.qp, d.opts.Reads, d.opts.Window)
 	if err := d.comp.add(c.qp.Num(), c.queue); err != nil {
 		return err
 	}
@@ -120,7 +120,7 @@ func explain(e *verbs.CMEvent, err error) error {
 // nobodyListens is the InfiniBand standard's reason for rejecting a connection to a port without a listener.
 const nobodyListens = 8
 
-// Read begins READs. Dones of an unbroken connection are called in their order.
+// Read begins READs. Dones of an unbroken connection are called in the order in which they began.
 func (c *Conn) Read(reads ...Read) { c.queue.read(reads) }
 
 // Gone is closed when the connection is of no more use. It has to be closed then, too: until then the owner keeps its end.

@@ -85,8 +85,8 @@ func (c *conn) Knows(dst []byte) bool {
 	return r != nil
 }
 
-// maxRead is how long a READ is: long enough for few calls, short enough for the others to have their turn.
-const maxRead = 4 << 20
+// maxRead is how long a READ is, and a turn: long enough for few calls, short enough for the others to have theirs soon.
+const maxRead = 256 << 10
 
 // Read implements shuffle.DirectConn.
 func (c *conn) Read(reqs []shuffle.DirectRead) {
@@ -104,7 +104,7 @@ func (c *conn) append(all []Read, req *shuffle.DirectRead) []Read {
 	for _, p := range req.Parts {
 		for off := int64(0); off < p.Length; off += maxRead {
 			n := int(min(maxRead, p.Length-off))
-			all = append(all, Read{Local: r.mr.SGE(at, n), Remote: verbs.Remote{Addr: p.Addr + uint64(off), RKey: p.Key}})
+			all = append(all, Read{Local: r.mr.SGE(at, n), Remote: verbs.Remote{Addr: p.Addr + uint64(off), RKey: p.Key}, Stream: req.Stream})
 			at += n
 		}
 	}

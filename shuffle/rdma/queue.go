@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"weft/internal/invariants"
+	"weft/shuffle/flow"
 	"weft/verbs"
 )
 
@@ -14,6 +15,8 @@ import (
 type Read struct {
 	Local  verbs.SGE
 	Remote verbs.Remote
+	// Stream tells which READs share a turn, and begin in their order; 0: none but this one.
+	Stream uint64
 	// Done is called once, with no lock held, by the completer's goroutine or by whoever ended the connection. It must not wait. Until then the device
 	// may write to Local.
 	Done func(error)
@@ -28,23 +31,21 @@ type poster interface {
 	ToError() error
 }
 
-// queue keeps READs in flight on one queue pair, as many as it holds; the others wait, in order. The first error is the cause, with which
+// queue keeps READs in flight on one queue pair; which begins next, and how many are, is flow's to say. The first error is the cause, with which
 // everything fails that has not completed: what waits at once, what was posted as its flush is polled.
 type queue struct {
 	qp         poster
+	depth      int
 	generation uint64 // upper half of its ids: completions of a queue pair that had the same number before are not taken for its own
 
 	mu      sync.Mutex
 	batch   *verbs.SendBatch
-	flying  []Read // by lower half of the work request's id; Done is nil where it is free
-	free    []uint64
-	waiting []Read // from first on
-	first   int
-	err     error
-	gone    chan struct{} // closed with err
-	telling int           // goroutines that call Done
-	dead    bool          // destroyed has ended what was in flight
-	empty   sync.Cond     // nothing is in flight, and nobody calls Done
+	flow    *flow.Flow[Read] // its slots are the lower half of the work requests' ids
+	slots   []int            // of post, used again
+	gone    chan struct{}    // closed when flow has a cause
+	telling int              // goroutines that call Done
+	dead    bool             // destroyed has ended what was in flight
+	empty   sync.Cond        // nothing is in flight, and nobody calls Done
 
 	posts, reads atomic.Uint64 // calls into C, and what they began
 
@@ -58,11 +59,11 @@ const (
 	slotMask = 1<<slotBits - 1
 )
 
-// newQueue keeps up to depth READs in flight on qp, whose completions have to be given to complete.
-func newQueue(qp poster, depth int) *queue {
-	q := &queue{qp: qp, generation: generations.Add(1) << slotBits, batch: verbs.NewSendBatch(depth, 1), flying: make([]Read, depth), free: make([]uint64, depth), gone: make(chan struct{})}
-	for i := range q.free {
-		q.free[i] = uint64(i)
+// newQueue keeps up to depth READs of window bytes in flight on qp, whose completions have to be given to complete.
+func newQueue(qp poster, depth int, window int64) *queue {
+	q := &queue{
+		qp: qp, generation: generations.Add(1) << slotBits, depth: depth, batch: verbs.NewSendBatch(depth, 1), slots: make([]int, 0, depth), gone: make(chan struct{}),
+		flow: flow.New[Read](flow.Limits{Credits: depth, Window: window, Quantum: maxRead}),
 	}
 	q.empty.L = &q.mu
 	return q
@@ -71,9 +72,13 @@ func newQueue(qp poster, depth int) *queue {
 // read begins READs.
 func (q *queue) read(rs []Read) {
 	q.mu.Lock()
-	q.waiting = append(q.waiting, rs...)
-	failed := q.post(1)
-	q.tell(failed)
+	for i := range rs {
+		if !q.flow.Add(rs[i].Stream, int64(rs[i].Local.Len), rs[i]) {
+			q.tell(rs)
+			return
+		}
+	}
+	q.tell(q.post())
 }
 
 // tell fails READs with the queue's error. mu is held before and not after: nobody who is called back finds it held.
@@ -83,7 +88,7 @@ func (q *queue) tell(failed []Read) {
 		return
 	}
 	q.telling++
-	err := q.err
+	err := q.flow.Cause()
 	q.mu.Unlock()
 	for i := range failed {
 		failed[i].Done(err)
@@ -101,83 +106,66 @@ func (q *queue) told() {
 }
 
 // over tells whether nothing is in flight and every Done that was due was called. mu is held.
-func (q *queue) over() bool { return len(q.free) == len(q.flying) && q.telling == 0 }
+func (q *queue) over() bool { return q.flow.Flying() == 0 && q.telling == 0 }
 
-// post posts what waits, if least of it can go: each time is a call into C. It returns what has to fail with q.err. mu is held.
-func (q *queue) post(least int) (failed []Read) {
-	if q.err != nil {
-		return q.drop()
+// post posts what may begin, by one call into C. It returns what has to fail with the cause. mu is held.
+func (q *queue) post() (failed []Read) {
+	for {
+		slot, r, ok := q.flow.Next()
+		if !ok {
+			break
+		}
+		q.slots = append(q.slots, slot)
+		q.batch.Read(q.generation|uint64(slot), r.Remote, verbs.Signaled, r.Local) //nolint:gosec // a slot
 	}
-	waiting := q.waiting[q.first:]
-	n := min(len(q.free), len(waiting))
-	if n == 0 || n < min(least, len(waiting)) {
+	if len(q.slots) == 0 {
 		return nil
-	}
-	rest := len(q.free) - n
-	ids := q.free[rest:]
-	for i, id := range ids {
-		q.flying[id] = waiting[i]
-		q.batch.Read(q.generation|id, waiting[i].Remote, verbs.Signaled, waiting[i].Local)
-	}
-	q.free = q.free[:rest]
-	clear(waiting[:n])
-	if q.first += n; 2*q.first >= len(q.waiting) { // moved at most once each, on average
-		left := copy(q.waiting, q.waiting[q.first:])
-		clear(q.waiting[left:])
-		q.waiting, q.first = q.waiting[:left], 0
 	}
 	posted, err := q.qp.PostSend(q.batch)
 	q.posts.Add(1)
 	q.reads.Add(uint64(posted))
-	if err == nil {
-		return nil
+	if err != nil {
+		for _, slot := range q.slots[posted:] { // the device has not seen them
+			r, _ := q.flow.End(slot)
+			failed = append(failed, r)
+		}
+		failed = q.breakOff(err, failed)
 	}
-	for _, id := range ids[posted:] { // the device has not seen them
-		failed = append(failed, q.flying[id])
-		q.flying[id] = Read{}
-	}
-	q.free = append(q.free, ids[posted:]...)
-	q.breakOff(err)
-	return append(failed, q.drop()...)
-}
-
-// drop takes what waits. mu is held.
-func (q *queue) drop() []Read {
-	failed := q.waiting[q.first:]
-	q.waiting, q.first = nil, 0
+	q.slots = q.slots[:0]
 	return failed
 }
 
-// breakOff notes why the queue pair is of no more use, and has the device flush what is in flight. mu is held.
-func (q *queue) breakOff(err error) {
-	if q.err == nil {
-		q.err = err
+// breakOff notes why the queue pair is of no more use, and has the device flush what is in flight. It adds what waits to failed. mu is held.
+func (q *queue) breakOff(err error, failed []Read) []Read {
+	if q.flow.Cause() == nil {
 		close(q.gone)
 		_ = q.qp.ToError() // where that fails, too, close ends what is in flight
 	}
+	return q.flow.Lose(err, failed)
 }
 
 // complete handles completions, all of this queue pair. One goroutine does.
 func (q *queue) complete(wcs []verbs.WC) {
 	q.mu.Lock()
 	q.telling++
+	var failed []Read
 	for i := range wcs {
-		id := wcs[i].ID() & slotMask
-		own := wcs[i].ID()&^slotMask == q.generation
-		invariants.Check(!own || q.dead || q.flying[id].Done != nil, "READ %d completed, which is not in flight", id)
-		if !own || q.dead {
-			q.ended = append(q.ended, Read{}) // an earlier queue pair's, or destroyed has ended it
-			continue
+		var r Read // stays empty where an earlier queue pair's completed, or destroyed has ended it
+		if wcs[i].ID()&^slotMask == q.generation && !q.dead {
+			slot := int(wcs[i].ID() & slotMask) //nolint:gosec // a slot
+			var flew bool
+			r, flew = q.flow.End(slot)
+			invariants.Check(flew, "READ %d completed, which is not in flight", slot)
+			if err := wcs[i].Err(); err != nil {
+				failed = q.breakOff(err, failed)
+			}
 		}
-		q.ended = append(q.ended, q.flying[id])
-		q.flying[id] = Read{}
-		q.free = append(q.free, id)
-		if err := wcs[i].Err(); err != nil {
-			q.breakOff(err)
-		}
+		q.ended = append(q.ended, r)
 	}
-	failed := q.post(len(q.flying) / 2)
-	err := q.err
+	if q.flow.Due() {
+		failed = append(failed, q.post()...)
+	}
+	err := q.flow.Cause()
 	q.mu.Unlock()
 	for i := range q.ended {
 		switch {
@@ -199,15 +187,14 @@ func (q *queue) complete(wcs []verbs.WC) {
 // fail ends the queue: what waits fails now, what is in flight when it was flushed.
 func (q *queue) fail(err error) {
 	q.mu.Lock()
-	q.breakOff(err)
-	q.tell(q.drop())
+	q.tell(q.breakOff(err, nil))
 }
 
 // cause is why the queue failed; nil: it has not.
 func (q *queue) cause() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.err
+	return q.flow.Cause()
 }
 
 // drained waits until nothing is in flight and everybody was told. The queue has failed, so the device flushes what is. It returns false where that
@@ -242,10 +229,9 @@ func (q *queue) destroyed() error {
 	q.mu.Lock()
 	q.dead = true
 	var left []Read
-	for id, r := range q.flying {
-		if r.Done != nil {
+	for slot := range q.depth {
+		if r, ok := q.flow.End(slot); ok {
 			left = append(left, r)
-			q.flying[id] = Read{}
 		}
 	}
 	q.tell(left)

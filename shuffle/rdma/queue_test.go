@@ -94,9 +94,9 @@ func finish(t *testing.T, q *queue) {
 func (q *queue) ids() (all []uint64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for i, r := range q.flying {
-		if r.Done != nil {
-			all = append(all, q.generation|uint64(i))
+	for slot := range q.depth {
+		if q.flow.InFlight(slot) {
+			all = append(all, q.generation|uint64(slot))
 		}
 	}
 	return all
@@ -111,7 +111,7 @@ func wcs(status verbs.WCStatus, ids ...uint64) (all []verbs.WC) {
 
 func TestQueueRefillsByHalves(t *testing.T) {
 	qp := &fakeQP{accept: -1}
-	q := newQueue(qp, 8)
+	q := newQueue(qp, 8, 1<<20)
 	defer finish(t, q)
 	o := newOutcomes(20)
 	for i := range 20 {
@@ -131,10 +131,45 @@ func TestQueueRefillsByHalves(t *testing.T) {
 	}
 }
 
+// What is posted is bounded by bytes, too, and a READ that comes later goes before those of a long stream.
+func TestQueueTakesTurns(t *testing.T) {
+	qp := &fakeQP{accept: -1}
+	q := newQueue(qp, 64, 4*maxRead)
+	o := newOutcomes(21)
+	var long []Read
+	for i := range 20 {
+		r := o.read(i)
+		r.Stream, r.Local.Len = 1, maxRead
+		long = append(long, r)
+	}
+	q.read(long)
+	short := o.read(20)
+	short.Stream, short.Local.Len = 2, 1000
+	q.read([]Read{short})
+	if qp.taken != 4 {
+		t.Errorf("%d posted, want what fits the window", qp.taken)
+	}
+	ids := q.ids()
+	q.complete(wcs(verbs.WCSuccess, ids[0]))
+	if qp.taken != 4 {
+		t.Errorf("%d posted with a quarter of the window free", qp.taken)
+	}
+	q.complete(wcs(verbs.WCSuccess, ids[1]))
+	if qp.taken != 6 {
+		t.Errorf("%d posted with half of the window free, want two more", qp.taken)
+	}
+	q.fail(errClosed) // ends what waits
+	if o.ended() != 2+15 || o.times[20] != 0 {
+		t.Errorf("%d ended, the short one %d times: it should have been posted", o.ended(), o.times[20])
+	}
+	finish(t, q)
+	o.once(t)
+}
+
 // Posting fails after some: those have to be flushed, the others end at once, and none twice.
 func TestPostingFails(t *testing.T) {
 	qp := &fakeQP{accept: 3}
-	q := newQueue(qp, 8)
+	q := newQueue(qp, 8, 1<<20)
 	o := newOutcomes(20)
 	var all []Read
 	for i := range 20 {
@@ -162,7 +197,7 @@ func TestPostingFails(t *testing.T) {
 
 // A device that flushes nothing: what is in flight ends with the queue pair, and what it says after that is nobody's.
 func TestDeviceThatDoesNotFlush(t *testing.T) {
-	q := newQueue(&fakeQP{accept: -1}, 4)
+	q := newQueue(&fakeQP{accept: -1}, 4, 1<<20)
 	o := newOutcomes(6)
 	for i := range 6 {
 		q.read([]Read{o.read(i)})
@@ -190,7 +225,7 @@ func TestDeviceThatDoesNotFlush(t *testing.T) {
 
 // Completions of a queue pair that is gone are not taken for those of another that got its number.
 func TestCompletionsOfAnEarlierQueuePair(t *testing.T) {
-	old, q := newQueue(&fakeQP{accept: -1}, 4), newQueue(&fakeQP{accept: -1}, 4)
+	old, q := newQueue(&fakeQP{accept: -1}, 4, 1<<20), newQueue(&fakeQP{accept: -1}, 4, 1<<20)
 	o := newOutcomes(2)
 	old.read([]Read{o.read(0)})
 	q.read([]Read{o.read(1)})
@@ -209,7 +244,7 @@ func TestCompletionsOfAnEarlierQueuePair(t *testing.T) {
 
 // Who closes is told when the last Done has returned, not when it is due.
 func TestDrainedWaitsForTheLastDone(t *testing.T) {
-	q := newQueue(&fakeQP{accept: -1}, 4)
+	q := newQueue(&fakeQP{accept: -1}, 4, 1<<20)
 	inside, leave := make(chan struct{}), make(chan struct{})
 	q.read([]Read{{Done: func(error) { close(inside); <-leave }}})
 	ids := q.ids()
@@ -234,7 +269,7 @@ func TestQueueAtRandom(t *testing.T) {
 		if seed%5 == 0 {
 			qp.accept = int(seed) * 7
 		}
-		q := newQueue(qp, 1+int(seed%9))
+		q := newQueue(qp, 1+int(seed%9), 1<<20)
 		o := newOutcomes(2 * readers * each)
 		stop, polled := make(chan struct{}), make(chan struct{})
 		go func() {

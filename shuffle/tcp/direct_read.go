@@ -118,7 +118,7 @@ func (d *direct) read(reqs []shuffle.ReadRequest) (others []shuffle.ReadRequest)
 			batches = append(batches, batch{conn: w.conn})
 		}
 		b := &batches[len(batches)-1]
-		b.reads = append(b.reads, shuffle.DirectRead{Dst: r.Dst, Parts: parts, Done: func(err error) { d.done(w, &r, err) }})
+		b.reads = append(b.reads, shuffle.DirectRead{Dst: r.Dst, Parts: parts, Stream: r.Stream, Done: func(err error) { d.done(w, &r, err) }})
 	}
 	d.mu.Unlock()
 	if len(tell) > 0 { // by reading nothing of them
