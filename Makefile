@@ -85,8 +85,8 @@ bench-fetch: build ## Measure block fetches: stock Netty, weft and the raw limit
 	build/weft bench fetch
 
 .PHONY: bench-rdma
-bench-rdma: rig ## Measure READs on soft-RoCE beside a bare C loop, into build/bench
-	scripts/bench-rdma
+bench-rdma: $(if $(filter tcg,$(RIG)),,rig) build/weft ## Measure READs on soft-RoCE beside a bare C loop, into build/bench; RIG=tcg: beside perftest, too
+	scripts/bench-rdma $(if $(filter tcg,$(RIG)),--tcg)
 
 .PHONY: lint
 lint: setup ## Check the style of the Go code and the scripts

@@ -20,7 +20,8 @@
 		}                                     \
 	} while (0)
 
-enum { SLOTS = 64, MAX_SAMPLES = 1 << 22 };
+// More than fits into ARENA shares places.
+enum { SLOTS = 64, MAX_SAMPLES = 1 << 22, ARENA = 64 << 20 };
 
 struct end {
 	struct rdma_event_channel *events;
@@ -31,7 +32,7 @@ struct end {
 };
 
 static size_t bytes;
-static int depth;
+static int depth, places;
 
 static struct rdma_cm_id *expect(struct end *e, enum rdma_cm_event_type want)
 {
@@ -56,9 +57,9 @@ static void equip(struct end *e, int access)
 		.cap = {.max_send_wr = SLOTS, .max_recv_wr = 1, .max_send_sge = 1, .max_recv_sge = 1},
 	};
 	TRY(!rdma_create_qp(e->id, pd, &attr));
-	TRY((e->mem = mmap(NULL, bytes * depth, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) != MAP_FAILED);
-	memset(e->mem, 1, bytes * depth);
-	TRY(e->mr = ibv_reg_mr(pd, e->mem, bytes * depth, access));
+	TRY((e->mem = mmap(NULL, bytes * places, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) != MAP_FAILED);
+	memset(e->mem, 1, bytes * places);
+	TRY(e->mr = ibv_reg_mr(pd, e->mem, bytes * places, access));
 }
 
 static void address(struct sockaddr_in *a, const char *text)
@@ -95,9 +96,9 @@ static int ascending(const void *a, const void *b)
 
 static void post(struct end *e, int slot)
 {
-	struct ibv_sge sge = {.addr = (uintptr_t)e->mem + slot * bytes, .length = bytes, .lkey = e->mr->lkey};
+	struct ibv_sge sge = {.addr = (uintptr_t)e->mem + slot % places * bytes, .length = bytes, .lkey = e->mr->lkey};
 	struct ibv_send_wr wr = {.wr_id = slot, .sg_list = &sge, .num_sge = 1, .opcode = IBV_WR_RDMA_READ}, *bad;
-	wr.wr.rdma.remote_addr = (uintptr_t)owner.mem + slot * bytes;
+	wr.wr.rdma.remote_addr = (uintptr_t)owner.mem + slot % places * bytes;
 	wr.wr.rdma.rkey = owner.mr->rkey;
 	TRY(!ibv_post_send(e->id->qp, &wr, &bad));
 }
@@ -114,6 +115,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "cloop: a block of at least 1 byte, and a depth of 1 to %d\n", SLOTS);
 		return 2;
 	}
+	places = bytes * depth <= ARENA ? depth : bytes < ARENA ? (int)(ARENA / bytes) : 1;
 	struct sockaddr_in from, to;
 	address(&from, argv[1]);
 	address(&to, argv[2]);

@@ -8,7 +8,8 @@ var allowed = map[string][]string{
 		"weft/jvmbridge", "weft/jvmbridge/...", "weft/shuffle", "weft/shuffle/...",
 		"weft/internal/options", "weft/internal/metrics", "weft/internal/status", "weft/internal/version",
 	},
-	"weft/bench/...": {"weft/bench/..."}, // it measures the built program from outside
+	"weft/bench/...":  {"weft/bench/..."},                                    // it measures the built program from outside
+	"weft/bench/rdma": {"weft/bench/raw", "weft/shuffle/rdma", "weft/verbs"}, // and here the transport's connections by themselves
 
 	"weft/jvmbridge":            {"weft/jvmbridge/shm", "weft/shuffle", "weft/shuffle/mempool", "weft/internal/metrics", "weft/internal/pb/...", "weft/internal/invariants", "weft/internal/version"},
 	"weft/jvmbridge/bridgetest": {"weft/jvmbridge/shm", "weft/internal/pb/..."}, // for tests: not the server, so that each checks the other

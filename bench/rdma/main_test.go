@@ -1,0 +1,11 @@
+//go:build !rdma
+
+package rdma
+
+import (
+	"testing"
+
+	"weft/internal/leakcheck"
+)
+
+func TestMain(m *testing.M) { leakcheck.Main(m) }
