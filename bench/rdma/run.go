@@ -19,7 +19,7 @@ type Config struct {
 	Peer       string // address of the owner's Serve
 	CLoop      string // path of bench/cloop; "": go without
 	Perftest   bool
-	Out        string // directory of the results
+	Out        string // directory of the result; "": none
 	Rounds     int
 	Row        time.Duration // how long each implementation is measured in each row and round
 	BlockBytes []int
@@ -70,6 +70,9 @@ func Run(ctx context.Context, c Config) (rounds [][]Record, err error) {
 			}
 		}
 		rounds = append(rounds, round)
+	}
+	if c.Out == "" {
+		return rounds, nil
 	}
 	b, err := json.MarshalIndent(Medians(rounds), "", "  ")
 	if err != nil {
@@ -141,4 +144,3 @@ func (e *end) cloop(ctx context.Context, path string, block, depth int, d time.D
 	r.CPUSecPerGB = cpuOf(cmd.ProcessState) / (reads * float64(block) / 1e9)
 	return r, err
 }
-

@@ -18,20 +18,16 @@ import (
 // owner serves for the time of the test.
 func owner(t *testing.T, device string) (addr string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	ctx, cancel := context.WithCancel(context.Background())
-	served := make(chan error, 1)
-	go func() { served <- Serve(ctx, l, device, func() {}) }()
+	served, ready := make(chan error, 1), make(chan string, 1)
+	go func() { served <- Serve(ctx, ":0", device, func(a net.Addr) { ready <- a.String() }) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := verbstest.Await(t, served, "the owner's end"); err != nil {
 			t.Errorf("Serve: %v", err)
 		}
 	})
-	return l.Addr().String()
+	return verbstest.Await(t, ready, "the owner")
 }
 
 // testDevice is the name of the device under test.

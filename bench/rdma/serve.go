@@ -37,14 +37,21 @@ type cost struct {
 // maxBlock bounds what a reader may make the owner hold.
 const maxBlock = 1 << 30
 
-// Serve is the owner's side of all rows, until ctx ends; it calls ready when it has its device. Whoever reaches l may read the benchmark's
-// memory and start perftest: it asks for no secret.
-func Serve(ctx context.Context, l net.Listener, device string, ready func()) error {
+// Serve is the owner's side of all rows, until ctx ends; it calls ready when it can be reached. An address without a host is the device's.
+// Whoever reaches it may read the benchmark's memory and start perftest: it asks for no secret.
+func Serve(ctx context.Context, addr, device string, ready func(net.Addr)) error {
 	e, err := open(device)
 	if err != nil {
-		return errors.Join(err, l.Close())
+		return err
 	}
-	ready()
+	if host, port, err := net.SplitHostPort(addr); err == nil && host == "" {
+		addr = net.JoinHostPort(e.addr.String(), port)
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return errors.Join(err, e.close())
+	}
+	ready(l.Addr())
 	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
 	defer stop()
 	var rows sync.WaitGroup

@@ -20,7 +20,7 @@ import (
 
 func benchRDMACommand() *cobra.Command {
 	c := rdma.Config{}
-	var serve bool
+	var serve, asJSON bool
 	var listen string
 	cmd := &cobra.Command{
 		Use:   "rdma",
@@ -32,13 +32,16 @@ func benchRDMACommand() *cobra.Command {
 			"--peer on the other. --serve ends with its standard input, and asks for no secret: whoever reaches its port may read the benchmark's\n" +
 			"memory and start perftest there.",
 		Example: "  weft bench rdma\n  weft bench rdma --rounds 1 --row 500ms --block 4096,1048576 --depth 1,16\n" +
-			"  weft bench rdma --serve --listen 192.0.2.2:7339     # on one host\n  weft bench rdma --peer 192.0.2.2:7339               # on the other",
+			"  weft bench rdma --serve                    # on one host: prints 192.0.2.2:41234\n  weft bench rdma --peer 192.0.2.2:41234     # on the other",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if serve {
 				return serveRDMA(cmd, listen, c.Device)
 			}
 			c.Progress = cmd.ErrOrStderr()
+			if asJSON {
+				c.Out = ""
+			}
 			if c.Peer != "" {
 				c.CLoop = "" // it has no peer
 			} else {
@@ -52,17 +55,21 @@ func benchRDMACommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if asJSON {
+				return printJSON(cmd, rdma.Medians(rounds))
+			}
 			return rdma.WriteTable(cmd.OutOrStdout(), rounds)
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&c.Device, "device", "auto", "the RDMA device; auto: the first with a usable port")
 	f.BoolVar(&serve, "serve", false, "be the owner of what another host's --peer reads, until standard input ends")
-	f.StringVar(&listen, "listen", "127.0.0.1:0", "with --serve: TCP address to listen on; it is printed")
+	f.StringVar(&listen, "listen", ":0", "with --serve: TCP address to listen on, without a host that of the RDMA device; it is printed")
 	f.StringVar(&c.Peer, "peer", "", "address that --serve printed on another host")
 	f.StringVar(&c.CLoop, "cloop", "build/rig/cloop", "the C loop; without the file it is left out")
 	f.BoolVar(&c.Perftest, "perftest", true, "measure perftest, too")
 	f.StringVar(&c.Out, "out", "build/bench", "folder for the result")
+	f.BoolVar(&asJSON, "json", false, "print the rows as JSON, and write no file")
 	f.IntVar(&c.Rounds, "rounds", 5, "rounds; a result is the median over them")
 	f.DurationVar(&c.Row, "row", time.Second, "how long each implementation is measured in each row of a round")
 	f.IntSliceVar(&c.BlockBytes, "block", []int{4 << 10, 64 << 10, 1 << 20, 16 << 20}, "block sizes in bytes")
@@ -73,17 +80,13 @@ func benchRDMACommand() *cobra.Command {
 
 // serveRDMA prints where it listens and serves until standard input ends.
 func serveRDMA(cmd *cobra.Command, listen, device string) error {
-	l, err := net.Listen("tcp", listen)
-	if err != nil {
-		return err
-	}
 	ctx, cancel := context.WithCancel(cmd.Context())
 	defer cancel()
 	go func() {
 		_, _ = io.Copy(io.Discard, cmd.InOrStdin())
 		cancel()
 	}()
-	return rdma.Serve(ctx, l, device, func() { fmt.Fprintln(cmd.OutOrStdout(), l.Addr()) })
+	return rdma.Serve(ctx, listen, device, func(addr net.Addr) { fmt.Fprintln(cmd.OutOrStdout(), addr) })
 }
 
 // startOwner starts the owner's side as another process of this program, and finds the C loop.
