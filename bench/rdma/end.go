@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
@@ -35,7 +34,7 @@ func open(name string) (*end, error) {
 		return nil, fmt.Errorf("no RDMA device to measure: %w; `weft doctor` says more, and in the source tree `make bench-rdma` measures soft-RoCE in a guest", err)
 	}
 	e := &end{devices: devices}
-	port, err := rdma.Choose("", name, addresses)
+	port, err := rdma.Choice{Device: name}.Choose()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("RDMA device %s: %w", name, err), devices.Close())
 	}
@@ -50,20 +49,6 @@ func open(name string) (*end, error) {
 }
 
 func (e *end) close() error { return errors.Join(e.device.Close(), e.devices.Close()) }
-
-func addresses(netdev string) (all []netip.Addr, err error) {
-	ifc, err := net.InterfaceByName(netdev)
-	if err != nil {
-		return nil, err
-	}
-	addrs, err := ifc.Addrs()
-	for _, a := range addrs {
-		if p, err := netip.ParsePrefix(a.String()); err == nil {
-			all = append(all, p.Addr())
-		}
-	}
-	return all, err
-}
 
 // arena is registered memory.
 type arena struct {

@@ -107,8 +107,12 @@ func (e *end) own(a ask, in *json.Decoder, out *json.Encoder) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
+	token, err := l.Offer(mem.pd)
+	if err != nil {
+		return err
+	}
 	before := raw.CPU()
-	if err := out.Encode(answer{Addr: l.Addr(), Token: l.Offer(mem.pd), At: mem.mr.Remote(0)}); err != nil {
+	if err := out.Encode(answer{Addr: l.Addr(), Token: token, At: mem.mr.Remote(0)}); err != nil {
 		return err
 	}
 	over(in)
