@@ -192,7 +192,9 @@ func TestLibrariesThatCannotBeUsed(t *testing.T) {
 func TestMemlock(t *testing.T) {
 	const status, limits = "proc/self/status", "proc/self/limits"
 	check := func(changes map[string]string) Result {
-		return machineOf(t, without(roce(), changes), nil).memlock(t.Context())
+		m := machineOf(t, without(roce(), changes), nil)
+		m.opts.MemoryMax, m.opts.MemoryRegisteredMax = 1<<30, 4<<30
+		return m.memlock(t.Context())
 	}
 	check(nil).is(t, Warn, "8.0 MiB, weft.memory.max and weft.memory.registered.max are 5.0 GiB together; TCP", "LimitMEMLOCK=infinity")
 	check(map[string]string{limits: "Max locked memory  5368709120  5368709120  bytes\n"}).is(t, OK, "5.0 GiB", "")
