@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"weft/internal/metrics"
 	"weft/shuffle"
@@ -18,6 +19,8 @@ type Domain struct {
 	app  shuffle.App
 	pd   *verbs.PD
 	told sync.Once // one line about what could not be registered
+
+	lacking atomic.Bool // an executor's memory could not be
 
 	// Guarded by the node's mu:
 	executors int
@@ -133,6 +136,7 @@ func (r registrar) Register(mem []byte) (mempool.Registration, error) {
 	d.node.mu.Unlock()
 	mr, err := d.pd.RegMR(mem, r.access)
 	if err != nil {
+		d.lacking.Store(true)
 		d.refused(err)
 		d.unuse()
 		return unregistered{}, nil
@@ -186,8 +190,9 @@ func (n *Node) Expose(app shuffle.App, f *shuffle.Found) (parts []shuffle.Part, 
 	}
 	defer func() {
 		if err != nil {
-			n.metrics.HiddenBlocks.Inc()
-			if !errors.Is(err, errElsewhere) { // a few such blocks are lent in memory that is not shared
+			// Executors send small blocks in a message; those are nobody's loss.
+			if !errors.Is(err, errElsewhere) || d.lacking.Load() {
+				n.metrics.HiddenBlocks.Inc()
 				d.refused(err)
 			}
 			d.unuse()

@@ -237,6 +237,14 @@ func TestTooLittleMayBeLocked(t *testing.T) {
 	if n := testutil.ToFloat64(p.owner.metrics.HiddenBlocks); n == 0 {
 		t.Error("no block was counted as not registered")
 	}
+	hidden := testutil.ToFloat64(p.owner.metrics.HiddenBlocks)
+	lent := p.owner.memory(t, blockLen, p.owner.domain.Upcall())
+	if _, _, err := p.owner.node.Expose(theApp, &shuffle.Found{Mem: lent, Length: blockLen}); !errors.Is(err, errElsewhere) {
+		t.Errorf("memory that was not registered: %v", err)
+	}
+	if n := testutil.ToFloat64(p.owner.metrics.HiddenBlocks); n != hidden+1 {
+		t.Errorf("%v blocks count as hidden, want one more than %v", n, hidden)
+	}
 	more := p.reader.memory(t, blockLen, p.reader.domain.Receive()) // the reader's memory
 	got, by := read(t, p.conn, more, locate(t, p.conn, transporttest.ID(0))[0])
 	if by != "" || !bytes.Equal(got, p.block) {
