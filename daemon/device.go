@@ -12,33 +12,26 @@ import (
 	"weft/shuffle/rdma"
 )
 
-// Values of weft.rdma.device that are no device's name.
-const (
-	anyDevice = "auto"
-	noDevice  = "none"
-)
+// anyDevice is the value of weft.rdma.device that names none.
+const anyDevice = "auto"
 
 // OpenDevice opens the RDMA device that the options name; nil where they want none.
 func OpenDevice(opts options.Options, m *metrics.Set, log *slog.Logger) (*rdma.Node, error) {
-	name := opts.RDMADevice
-	if name == noDevice {
+	if opts.NoRDMA() != "" {
 		return nil, nil //nolint:nilnil // as documented
 	}
 	return rdma.Open(rdma.NodeOptions{
-		Options: rdma.Options{Log: log}, Device: name, Networks: opts.NetCIDR,
+		Options: rdma.Options{Log: log}, Device: opts.RDMADevice, Networks: opts.NetCIDR,
 		Registered: opts.MemoryRegisteredMax, Map: rdma.Mapping(opts.RDMAMap), Metrics: m,
 	})
 }
 
 // startDevice opens the RDMA device, if one is wanted and can be used. It is no error if not: then blocks move over TCP.
 func (d *daemon) startDevice() {
-	if !d.opts.Checksum && d.opts.RDMADevice != noDevice {
-		d.log.Info("blocks move over TCP: weft.checksum is false, and only checksums tell that a file was truncated while a device read it")
-		return
-	}
 	device, err := OpenDevice(d.opts, d.metrics, d.log)
 	switch {
 	case device == nil && err == nil:
+		d.log.Info("blocks move over TCP", "why", d.opts.NoRDMA())
 	case err == nil:
 		d.log.Info("blocks move by RDMA where the peer has it, too", "device", device.Device(), "address", device.Addr())
 		d.device = device

@@ -17,9 +17,6 @@ type GID struct {
 	NetDev string     // "": none
 }
 
-// GIDs lists the used entries of a port's table, by index. It needs no library.
-func GIDs(device string, port int) ([]GID, error) { return Sys("").GIDs(device, port) }
-
 // GIDs lists the used entries of a port's table, by index.
 func (s Sys) GIDs(device string, port int) ([]GID, error) {
 	dir := s.port(device, port)

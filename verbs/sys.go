@@ -20,9 +20,6 @@ func (s Sys) port(device string, port int) string {
 	return filepath.Join(s.class("infiniband"), device, "ports", strconv.Itoa(port))
 }
 
-// DeviceNames lists the RDMA devices that the kernel has, whether or not this process may open them; sorted. It needs no library.
-func DeviceNames() ([]string, error) { return Sys("").DeviceNames() }
-
 // DeviceNames lists the devices, sorted.
 func (s Sys) DeviceNames() ([]string, error) { return entries(s.class("infiniband")) }
 

@@ -72,7 +72,7 @@ const (
 func (v *visit) rdma(ctx context.Context, hello tcp.Hello, d *device, err error) Result {
 	switch {
 	case !v.wants():
-		return notWanted()
+		return v.notWanted()
 	case err != nil:
 		return v.without("see the lines on RDMA above", "this host has no device: %v", err)
 	case !hello.Direct():

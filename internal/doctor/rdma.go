@@ -11,9 +11,9 @@ import (
 )
 
 // wants tells whether blocks may go by RDMA at all.
-func (m *machine) wants() bool { return m.opts.RDMADevice != "none" }
+func (m *machine) wants() bool { return m.opts.NoRDMA() == "" }
 
-func notWanted() Result { return ok("not wanted: weft.rdma.device is none") }
+func (m *machine) notWanted() Result { return ok("not wanted: %s", m.opts.NoRDMA()) }
 
 // without is a warning where TCP is good enough, and a failure where a device is named.
 func (m *machine) without(todo, format string, args ...any) Result {
@@ -47,7 +47,7 @@ func openDevices() ([]string, error) {
 
 func (m *machine) rdmaLibraries(context.Context) Result {
 	if !m.wants() {
-		return notWanted()
+		return m.notWanted()
 	}
 	if err := m.rdma.load(); err != nil {
 		found := err.Error()
@@ -62,7 +62,7 @@ func (m *machine) rdmaLibraries(context.Context) Result {
 // rdmaDevices compares what the kernel has with what the libraries can open.
 func (m *machine) rdmaDevices(context.Context) Result {
 	if !m.wants() {
-		return notWanted()
+		return m.notWanted()
 	}
 	names, err := m.sys().DeviceNames()
 	if err != nil {
@@ -89,7 +89,7 @@ func (m *machine) rdmaDevices(context.Context) Result {
 
 func (m *machine) rdmaFeatures(context.Context) Result {
 	if !m.wants() {
-		return notWanted()
+		return m.notWanted()
 	}
 	return ok("used: READ over RC, shared mappings of files and memory; not used: on-demand paging, memory windows, XRC, UD, atomics")
 }

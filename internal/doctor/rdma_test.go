@@ -169,6 +169,9 @@ func TestWithoutDevices(t *testing.T) {
 	m.opts.RDMADevice = "none"
 	for _, check := range all {
 		expect(t, m, outcome{check, OK, "not wanted: weft.rdma.device is none", ""})
+		m.opts.RDMADevice, m.opts.Checksum = "mlx5_1", false
+		expect(t, m, outcome{check, OK, "not wanted: weft.checksum is false", ""})
+		m.opts.RDMADevice, m.opts.Checksum = "none", true
 	}
 	expect(t, m, outcome{(*machine).memlock, OK, "8.0 MiB, and TCP locks none", ""})
 }

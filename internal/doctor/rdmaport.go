@@ -15,7 +15,7 @@ import (
 func ofPort(check func(*machine, rdma.Port) Result) func(*machine, context.Context) Result {
 	return func(m *machine, _ context.Context) Result {
 		if !m.wants() {
-			return notWanted()
+			return m.notWanted()
 		}
 		port, err := m.port()
 		if err != nil {
@@ -27,7 +27,7 @@ func ofPort(check func(*machine, rdma.Port) Result) func(*machine, context.Conte
 
 func (m *machine) rdmaDevice(context.Context) Result {
 	if !m.wants() {
-		return notWanted()
+		return m.notWanted()
 	}
 	if names, err := m.sys().DeviceNames(); len(names) == 0 && err == nil && m.opts.RDMADevice == "auto" {
 		return ok("no device to look at")

@@ -50,6 +50,18 @@ type Options struct {
 	LogLevel       slog.Level
 }
 
+// NoRDMA is why blocks may not move by RDMA whatever devices there are; "" where they may.
+func (o *Options) NoRDMA() string {
+	switch {
+	case o.RDMADevice == "none":
+		return "weft.rdma.device is none"
+	case !o.Checksum:
+		return "weft.checksum is false, and only checksums tell that a file was truncated while a device read it"
+	default:
+		return ""
+	}
+}
+
 // Option is one line of the table.
 type Option struct {
 	Key     string // weft.memory.max; WEFT_MEMORY_MAX in the environment, --memory-max as a flag

@@ -50,6 +50,7 @@ type Node struct {
 	mu      sync.Mutex
 	domains map[shuffle.App]*Domain
 	broken  error // why the device is of no use now; nil: it is
+	fatal   bool  // and will not be: no port's state changes that
 }
 
 var _ shuffle.Direct = (*Node)(nil)
@@ -128,24 +129,33 @@ func (n *Node) watch() {
 		case err != nil:
 			n.log.Error("the RDMA device's events cannot be read any more", "err", err)
 			return
-		case e.Type == verbs.EventPortErr && e.Port == n.port, e.Type == verbs.EventDeviceFatal:
-			n.fail(fmt.Errorf("rdma: the device %s reports %v", n.ctx.Name(), e.Type))
+		case e.Type == verbs.EventDeviceFatal:
+			n.fail(fmt.Errorf("rdma: the device %s reports %v; restart the daemon when it works again", n.ctx.Name(), e.Type), true)
+		case e.Type == verbs.EventPortErr && e.Port == n.port:
+			n.fail(fmt.Errorf("rdma: the device %s reports %v", n.ctx.Name(), e.Type), false)
 		case e.Type == verbs.EventPortActive && e.Port == n.port:
-			n.log.Info("the RDMA device's port is active")
-			n.mu.Lock()
-			n.broken = nil
-			n.mu.Unlock()
+			n.mend()
 		default:
 			n.log.Debug("an event of the RDMA device", "event", e.Type, "port", e.Port, "qp", e.QPN)
 		}
 	}
 }
 
-// fail ends all reads. Nothing new begins until the port is active.
-func (n *Node) fail(why error) {
+// mend lets reads begin again.
+func (n *Node) mend() {
+	n.log.Info("the RDMA device's port is active")
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.fatal {
+		n.broken = nil
+	}
+}
+
+// fail ends all reads. Nothing new begins until the port is active; after a fatal event, nothing at all.
+func (n *Node) fail(why error, fatal bool) {
 	n.log.Warn("blocks come over TCP until the RDMA device can be used again", "err", why)
 	n.mu.Lock()
-	n.broken = why
+	n.broken, n.fatal = why, n.fatal || fatal
 	var conns []*conn
 	for _, d := range n.domains {
 		for c := range d.conns {

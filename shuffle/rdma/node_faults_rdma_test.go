@@ -177,6 +177,12 @@ func TestPortDownMeanwhile(t *testing.T) {
 	carrier("on")
 	broken(false)
 	p.soon(t)
+
+	// soft-RoCE has no fatal events; this is what one does, whatever the port says then.
+	p.reader.node.fail(errors.New("fatal, says the test"), true)
+	p.reader.node.mend()
+	broken(true)
+	p.comes(t, "")
 }
 
 // wrong gives keys that open nothing.

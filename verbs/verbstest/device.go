@@ -50,7 +50,7 @@ func Addrs(t testing.TB, device *verbs.Context) (client, server netip.Addr) {
 	gids := tables[device.Name()]
 	if gids == nil {
 		var err error
-		if gids, err = verbs.GIDs(device.Name(), 1); err != nil {
+		if gids, err = verbs.Sys("").GIDs(device.Name(), 1); err != nil {
 			t.Fatal(err)
 		}
 		tables[device.Name()] = gids
