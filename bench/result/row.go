@@ -1,0 +1,90 @@
+package result
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// Row is a run in train.json. A figure that was not seen is 0, an accuracy that was not measured null.
+type Row struct {
+	Model                    string    `json:"model"`
+	Data                     string    `json:"data"`
+	Spark                    string    `json:"spark"`
+	Impl                     string    `json:"impl"`
+	Link                     string    `json:"link"`
+	Executors                int       `json:"executors"`
+	Batch                    int       `json:"batch"`
+	IterationSeconds         float64   `json:"iteration_s"` // this and the next two: Median
+	GetWeightsSeconds        float64   `json:"get_weights_s"`
+	AggregateGradientSeconds float64   `json:"aggregate_gradient_s"`
+	EpochEndSeconds          []float64 `json:"epoch_end_s"`
+	Accuracy                 *float64  `json:"accuracy"` // of the last validation
+	BytesWeft                int64     `json:"bytes_weft"`
+	BytesNetty               int64     `json:"bytes_netty"`
+	DriverLookups            int64     `json:"driver_lookups"`
+	Repeat                   int       `json:"repeat"`
+	Failure                  string    `json:"failure,omitempty"`
+}
+
+// Row reduces the run.
+func (r Run) Row() Row {
+	row := Row{
+		Model: r.Model, Data: r.Data, Spark: r.Spark, Impl: r.Impl, Link: r.Link, Executors: r.Executors, Batch: r.Batch,
+		IterationSeconds:         r.Median(func(i Iteration) float64 { return i.Seconds }),
+		GetWeightsSeconds:        r.Median(func(i Iteration) float64 { return i.GetWeightsSeconds }),
+		AggregateGradientSeconds: r.Median(func(i Iteration) float64 { return i.AggregateSeconds }),
+		EpochEndSeconds:          []float64{}, Accuracy: r.Accuracy(),
+		BytesWeft: r.BytesWeft, BytesNetty: r.BytesNetty, DriverLookups: r.DriverLookups, Repeat: r.Repeat, Failure: r.Failure,
+	}
+	for _, e := range r.Epochs {
+		row.EpochEndSeconds = append(row.EpochEndSeconds, e.End)
+	}
+	return row
+}
+
+// Accuracy is that of the last validation, or nil.
+func (r Run) Accuracy() *float64 {
+	for _, e := range slices.Backward(r.Epochs) {
+		if e.Accuracy != nil {
+			return e.Accuracy
+		}
+	}
+	return nil
+}
+
+// Median is that of a figure over the iterations but the first, in which executors load classes and fetch the model; 0 when there are no others.
+func (r Run) Median(figure func(Iteration) float64) float64 {
+	if len(r.Iterations) < 2 {
+		return 0
+	}
+	var vs []float64
+	for _, i := range r.Iterations[1:] {
+		vs = append(vs, figure(i))
+	}
+	return Median(vs)
+}
+
+// Median is that of any numbers; of none it is 0.
+func Median(vs []float64) float64 {
+	n := len(vs)
+	if n == 0 {
+		return 0
+	}
+	vs = slices.Sorted(slices.Values(vs))
+	return (vs[(n-1)/2] + vs[n/2]) / 2
+}
+
+// WriteRows writes train.json to dir.
+func WriteRows(dir string, runs []Run) error {
+	rows := []Row{}
+	for _, r := range runs {
+		rows = append(rows, r.Row())
+	}
+	b, err := json.MarshalIndent(rows, "", "\t")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "train.json"), append(b, '\n'), 0o644)
+}
