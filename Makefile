@@ -24,7 +24,7 @@ help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: ## Install what is missing: Java 17, Maven, gcc, headers of libibverbs and librdmacm, iproute2, Go (Debian packages; Go into build/go)
+setup: ## Install what is missing: Java 17, Maven, gcc, headers of libibverbs and librdmacm, iproute2, pip, Go (Debian packages; Go into build/go)
 	@scripts/setup
 
 .PHONY: build
@@ -76,6 +76,10 @@ test-spark: build spark ## Run real Spark jobs on hosts in network namespaces (n
 spark: setup ## Fetch the Spark lines of the tests into build/spark
 	@scripts/spark $(SPARK_LINES)
 
+.PHONY: bigdl
+bigdl: setup ## Fetch BigDL's jars into build/bigdl
+	@scripts/bigdl
+
 .PHONY: demo
 demo: build ## Run a word count, a sort and a self-join on two hosts, stock Spark beside weft, and compare
 	@scripts/demo
@@ -99,6 +103,6 @@ fmt: setup ## Format the Go code and the scripts
 	$(TOOL) shfmt -w scripts
 
 .PHONY: clean
-clean: ## Remove what was built, but neither Spark nor Go nor the kernel of the guests
-	find build -mindepth 1 -maxdepth 1 ! -name spark ! -name go ! -name rig -exec rm -rf {} +
+clean: ## Remove what was built, but neither Spark nor BigDL nor Go nor the kernel of the guests
+	find build -mindepth 1 -maxdepth 1 ! -name spark ! -name bigdl ! -name go ! -name rig -exec rm -rf {} +
 	rm -rf jvmbridge/java/*/target
