@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"weft/bench/cluster"
 )
 
 // RawServed is what `weft bench raw serve` prints when its input ends.
@@ -24,13 +26,13 @@ type RawRead struct {
 }
 
 // raw measures the sendfile-to-shared-memory loop from host h1 to host h2.
-func (c Config) raw(ctx context.Context, cl cluster, control string, block int) (Record, error) {
+func (c Config) raw(ctx context.Context, cl cluster.Cluster, control string, block int) (Record, error) {
 	weft := filepath.Join(c.Root, "build/weft")
 	file := filepath.Join(control, "raw-block")
 	if err := os.WriteFile(file, make([]byte, block), 0o644); err != nil {
 		return Record{}, err
 	}
-	serve := cl.command(ctx, "exec", "h1", weft, "bench", "raw", "serve", "--file", file)
+	serve := cl.Command(ctx, "exec", "h1", weft, "bench", "raw", "serve", "--file", file)
 	stdin, err := serve.StdinPipe()
 	if err != nil {
 		return Record{}, err
@@ -50,7 +52,7 @@ func (c Config) raw(ctx context.Context, cl cluster, control string, block int) 
 	if err != nil {
 		return Record{}, err
 	}
-	read := cl.command(ctx, "exec", "h2", weft, "bench", "raw", "read", "--addr", addr+":"+lines.Text(), "--block", strconv.Itoa(block),
+	read := cl.Command(ctx, "exec", "h2", weft, "bench", "raw", "read", "--addr", addr+":"+lines.Text(), "--block", strconv.Itoa(block),
 		"--for", c.Row.String())
 	out, err := read.Output()
 	if err != nil {
@@ -76,8 +78,8 @@ func (c Config) raw(ctx context.Context, cl cluster, control string, block int) 
 }
 
 // hostAddr is the address of the host's link to the others.
-func hostAddr(ctx context.Context, cl cluster, host string) (string, error) {
-	out, err := cl.command(ctx, "exec", host, "hostname", "-I").Output()
+func hostAddr(ctx context.Context, cl cluster.Cluster, host string) (string, error) {
+	out, err := cl.Command(ctx, "exec", host, "hostname", "-I").Output()
 	if err != nil || len(strings.Fields(string(out))) == 0 {
 		return "", fmt.Errorf("address of %s: %q, %w", host, out, err)
 	}

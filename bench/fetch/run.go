@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"weft/bench/cluster"
 )
 
 // Config is one run of the benchmark.
@@ -43,20 +45,20 @@ func Run(ctx context.Context, c Config) (rounds [][]Record, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	cl := cluster{script: filepath.Join(c.Root, "scripts/cluster"), dir: filepath.Join(c.Out, "fetch-hosts"), log: log}
-	down := func() error { return cl.run(context.WithoutCancel(ctx), "down") }
+	cl := cluster.Cluster{Script: filepath.Join(c.Root, "scripts/cluster"), Dir: filepath.Join(c.Out, "fetch-hosts"), Log: log}
+	down := func() error { return cl.Run(context.WithoutCancel(ctx), "down") }
 	if err := down(); err != nil {
 		return nil, err
 	}
 	fmt.Fprintf(c.Progress, "starting two hosts with Spark %s (log: %s)\n", c.Spark, log.Name())
 	defer func() { err = errors.Join(err, down()) }()
-	if err := cl.run(ctx, "up", "--spark", c.Spark, "--cores", "1", "--memory", c.Executor); err != nil {
+	if err := cl.Run(ctx, "up", "--spark", c.Spark, "--cores", "1", "--memory", c.Executor); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ended := make(chan error, 1)
-	go func() { ended <- cl.run(ctx, "submit", c.submitArgs(control)...) }()
+	go func() { ended <- cl.Run(ctx, "submit", c.submitArgs(control)...) }()
 	for n := 1; n <= c.Rounds; n++ {
 		start := time.Now()
 		rs, err := c.round(ctx, cl, control, n, ended)
@@ -95,7 +97,7 @@ func (c Config) submitArgs(control string) []string {
 }
 
 // round measures the raw limit, then lets the Spark job measure one round of its rows.
-func (c Config) round(ctx context.Context, cl cluster, control string, n int, ended <-chan error) ([]Record, error) {
+func (c Config) round(ctx context.Context, cl cluster.Cluster, control string, n int, ended <-chan error) ([]Record, error) {
 	if err := waitFor(ctx, filepath.Join(control, "warm"), ended); err != nil {
 		return nil, err
 	}
