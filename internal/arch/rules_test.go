@@ -3,13 +3,19 @@ package arch
 // allowed lists for every package of this module which others of the module it may import, and why where that is not plain. A new package
 // must be added; an entry ending in /... stands for all packages below.
 var allowed = map[string][]string{
-	"weft/cmd/weft": {"weft/daemon", "weft/bench/...", "weft/internal/..."}, // names of commands and flags only
+	"weft/cmd/weft": {"weft/daemon", "weft/bench/...", "weft/bigdl/...", "weft/internal/..."}, // names of commands and flags only
 	"weft/daemon": {
 		"weft/jvmbridge", "weft/jvmbridge/...", "weft/shuffle", "weft/shuffle/...",
 		"weft/internal/options", "weft/internal/metrics", "weft/internal/status", "weft/internal/version",
 	},
 	"weft/bench/...":  {"weft/bench/..."},                                    // it measures the built program from outside
 	"weft/bench/rdma": {"weft/bench/raw", "weft/shuffle/rdma", "weft/verbs"}, // and here the transport's connections by themselves
+
+	"weft/bigdl/data":       {"weft/bigdl/data/..."}, // files: nothing of blocks or Spark
+	"weft/bigdl/data/store": {},                      // where files lie; and below it, what is in them
+	"weft/bigdl/data/cifar": {},
+	"weft/bigdl/data/mnist": {},
+	"weft/bigdl/data/synth": {},
 
 	"weft/jvmbridge":            {"weft/jvmbridge/shm", "weft/shuffle", "weft/shuffle/mempool", "weft/internal/metrics", "weft/internal/pb/...", "weft/internal/invariants", "weft/internal/version"},
 	"weft/jvmbridge/bridgetest": {"weft/jvmbridge/shm", "weft/internal/pb/..."}, // for tests: not the server, so that each checks the other
