@@ -102,21 +102,23 @@ type Epoch struct {
 // Sample is one figure at one time.
 type Sample struct {
 	At    float64 `json:"at_s"`
-	Host  string  `json:"host"`
-	Name  string  `json:"name"` // one of Names
-	Of    string  `json:"of"`   // interface, device or role of the processes; "" for the host as a whole
+	Host  string  `json:"host"` // "" for the machine on which all hosts are
+	Name  string  `json:"name"` // one of those below
+	Of    string  `json:"of"`   // interface, port (device/number), index of the GPU, or role of the processes
 	Value float64 `json:"value"`
 }
 
 // Names of samples. Rates are those since the sample before.
 const (
-	CPU       = "cpu_cores"      // busy cores of the processes in a role: executor, driver, weft, other
-	Memory    = "memory_bytes"   // resident memory of the processes in a role
-	NetSent   = "net_sent_bytes" // bytes per second of an interface
-	NetRecv   = "net_received_bytes"
-	RDMASent  = "rdma_sent_bytes" // bytes (packets on soft-RoCE) per second of a device
-	RDMARecv  = "rdma_received_bytes"
-	GPUMemory = "gpu_memory_bytes" // used memory of a GPU
+	CPU             = "cpu_cores"      // busy cores of the processes in a role: executor, driver, weft, master, worker, other
+	Memory          = "memory_bytes"   // resident memory of the processes in a role: their own and shared segments, not pages of files
+	NetSent         = "net_sent_bytes" // bytes per second of an interface
+	NetRecv         = "net_received_bytes"
+	RDMASent        = "rdma_sent_bytes" // bytes per second of a port
+	RDMARecv        = "rdma_received_bytes"
+	RDMASentPackets = "rdma_sent_packets" // packets per second, which is all that soft-RoCE counts
+	RDMARecvPackets = "rdma_received_packets"
+	GPUMemory       = "gpu_memory_bytes" // used memory of a GPU
 )
 
 // Compare orders runs as tables show them.
