@@ -18,7 +18,7 @@ import (
 
 func benchCommand() *cobra.Command {
 	c := &cobra.Command{Use: "bench", Short: "Measure weft beside stock Spark and the raw limits"}
-	c.AddCommand(benchAllCommand(), benchFetchCommand(), benchRDMACommand(), benchRawCommand())
+	c.AddCommand(benchAllCommand(), benchFetchCommand(), benchRDMACommand(), benchRawCommand(), benchTrainCommand())
 	return c
 }
 

@@ -8,9 +8,11 @@ var allowed = map[string][]string{
 		"weft/jvmbridge", "weft/jvmbridge/...", "weft/shuffle", "weft/shuffle/...",
 		"weft/internal/options", "weft/internal/metrics", "weft/internal/status", "weft/internal/version",
 	},
-	"weft/bench/...":  {"weft/bench/..."},                                    // it measures the built program from outside
-	"weft/bench/rdma": {"weft/bench/raw", "weft/shuffle/rdma", "weft/verbs"}, // and here the transport's connections by themselves
+	"weft/bench/...":   {"weft/bench/..."}, // it measures the built program from outside
+	"weft/bench/train": {"weft/bench/...", "weft/bigdl", "weft/bigdl/data"},
+	"weft/bench/rdma":  {"weft/bench/raw", "weft/shuffle/rdma", "weft/verbs"}, // and here the transport's connections by themselves
 
+	"weft/bigdl":            {"weft/bigdl/data"},
 	"weft/bigdl/data":       {"weft/bigdl/data/..."}, // files: nothing of blocks or Spark
 	"weft/bigdl/data/store": {},                      // where files lie; and below it, what is in them
 	"weft/bigdl/data/cifar": {},

@@ -1,0 +1,46 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"weft/bigdl"
+	"weft/bigdl/data"
+)
+
+// Data says what is trained on.
+type Data struct {
+	Folder string    // of real data, or hdfs://; "": synthetic
+	Size   data.Size // of synthetic data
+	Seed   uint64
+}
+
+// words describe what the model is trained on.
+func (d Data) words(model string) string {
+	m, _ := bigdl.Find(model)
+	if d.Folder != "" {
+		return fmt.Sprintf("%s in %s", m.Data, d.Folder)
+	}
+	return fmt.Sprintf("synthetic %s, %d+%d records, seed %d", m.Data, d.Size.Train, d.Size.Test, d.Seed)
+}
+
+// ready gives the folder of the model's data; synthetic data are made in dir when they are not there.
+func (d Data) ready(ctx context.Context, model, dir string) (string, error) {
+	m, err := bigdl.Find(model)
+	if err != nil || d.Folder != "" {
+		return d.Folder, err
+	}
+	folder := filepath.Join(dir, fmt.Sprintf("%s-%d-%d-%d", m.Data, d.Size.Train, d.Size.Test, d.Seed))
+	if _, err := os.Stat(folder); err == nil {
+		return folder, nil
+	}
+	if err := os.RemoveAll(folder + ".tmp"); err != nil {
+		return "", err
+	}
+	if err := data.Synthesize(ctx, folder+".tmp", m.Data, d.Size, d.Seed); err != nil {
+		return "", err
+	}
+	return folder, os.Rename(folder+".tmp", folder)
+}

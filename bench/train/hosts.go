@@ -1,0 +1,115 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"weft/bench/cluster"
+	"weft/bench/result"
+)
+
+// hosts are those on which runs happen: made anew when a row wants others.
+type hosts struct {
+	cluster.Cluster
+	memory string // of each executor
+	up     *row   // the row they were made for; nil: there are none
+}
+
+// ready makes the hosts that a row wants.
+func (h *hosts) ready(ctx context.Context, r row) error {
+	if h.up != nil && h.up.Spark == r.Spark && h.up.Executors == r.Executors && h.up.Cores == r.Cores && h.up.link == r.link {
+		return nil
+	}
+	if err := h.down(ctx); err != nil {
+		return err
+	}
+	args := []string{"--spark", r.Spark, "--hosts", strconv.Itoa(r.Executors), "--cores", strconv.Itoa(r.Cores), "--memory", h.memory}
+	if err := h.Run(ctx, "up", append(args, r.link.arguments()...)...); err != nil {
+		return err
+	}
+	h.up = &r
+	return nil
+}
+
+// down ends them, also those that an aborted run left.
+func (h *hosts) down(ctx context.Context) error {
+	h.up = nil
+	return h.Run(context.WithoutCancel(ctx), "down")
+}
+
+// names are those of all hosts; the first has the driver.
+func (h *hosts) names() []string {
+	all := []string{"h0"}
+	for i := range h.up.Executors {
+		all = append(all, fmt.Sprintf("h%d", i+1))
+	}
+	return all
+}
+
+// cpu are the seconds that all processes of all hosts took so far.
+func (h *hosts) cpu(ctx context.Context) (float64, error) {
+	out, err := h.Output(ctx, "cpu")
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
+}
+
+// events are the names of the event logs so far: ids of applications.
+func (h *hosts) events() ([]string, error) {
+	entries, err := os.ReadDir(filepath.Join(h.Dir, "events"))
+	var names []string
+	for _, e := range entries {
+		names = append(names, strings.TrimSuffix(e.Name(), ".inprogress"))
+	}
+	return names, err
+}
+
+// newApplication is the one that came since.
+func (h *hosts) newApplication(before []string) (string, error) {
+	now, err := h.events()
+	if err != nil {
+		return "", err
+	}
+	now = slices.DeleteFunc(now, func(name string) bool { return slices.Contains(before, name) })
+	if len(now) != 1 {
+		return "", fmt.Errorf("%d new event logs in %s instead of one", len(now), filepath.Join(h.Dir, "events"))
+	}
+	return now[0], nil
+}
+
+// logs are what the application's executors wrote, each whole.
+func (h *hosts) logs(app string) (logs [][]byte, err error) {
+	names, err := filepath.Glob(filepath.Join(h.Dir, "h*", "executors", app, "*", "stderr.log"))
+	for _, name := range names {
+		log, e := os.ReadFile(name)
+		logs, err = append(logs, log), errors.Join(err, e)
+	}
+	return logs, err
+}
+
+// machine describes the one that all hosts are on.
+func machine() (m result.Machine) {
+	read := func(name string) string {
+		b, _ := os.ReadFile(name) // what cannot be read is left empty
+		return string(b)
+	}
+	for line := range strings.Lines(read("/proc/cpuinfo")) {
+		if name, value, _ := strings.Cut(line, ":"); strings.TrimSpace(name) == "model name" {
+			m.CPU = strings.TrimSpace(value)
+			m.Cores++
+		}
+	}
+	if f := strings.Fields(read("/proc/meminfo")); len(f) > 1 {
+		kib, _ := strconv.ParseInt(f[1], 10, 64)
+		m.MemoryBytes = kib << 10
+	}
+	m.Kernel = strings.TrimSpace(read("/proc/sys/kernel/osrelease"))
+	return m
+}

@@ -1,0 +1,237 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"weft/bench/cluster"
+	"weft/bench/result"
+	"weft/bench/sample"
+	"weft/bigdl"
+)
+
+// Config is one use of the harness.
+type Config struct {
+	Root     string // of the source tree: scripts/ and build/ lie there
+	Out      string // folder of the results; runs that are there already are not repeated
+	Table    Table
+	Data     Data
+	Memory   string            // of each executor and of the driver, as Spark writes it
+	Conf     map[string]string // further Spark keys
+	Limit    time.Duration     // a run that takes longer has failed
+	Version  string            // of weft
+	Progress io.Writer
+}
+
+// Run runs all rows that are not there yet, and returns all runs of the table. A row that fails is a run that says so; the error is of what
+// keeps the harness itself from going on.
+func Run(ctx context.Context, c Config) (runs []result.Run, err error) {
+	if err := c.Table.Validate(); err != nil {
+		return nil, err
+	}
+	for _, dir := range []*string{&c.Root, &c.Out, &c.Data.Folder} { // the driver has another working directory
+		if *dir != "" && !strings.Contains(*dir, "://") {
+			if *dir, err = filepath.Abs(*dir); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if err := os.MkdirAll(c.Out, 0o755); err != nil {
+		return nil, err
+	}
+	log, err := os.Create(filepath.Join(c.Out, "hosts.log"))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	h := &hosts{
+		Cluster: cluster.Cluster{Script: filepath.Join(c.Root, "scripts/cluster"), Dir: filepath.Join(c.Out, "hosts"), Log: log},
+		memory:  c.Memory,
+	}
+	rows := c.Table.rows(c.Data.words)
+	p := newProgress(c.Progress, len(rows))
+	defer func() { err = errors.Join(err, h.down(ctx)) }()
+	for _, row := range rows {
+		r, there, err := result.Load(c.Out, row.Config)
+		if err != nil {
+			return runs, err
+		}
+		if !there || r.Failure != "" {
+			if r, err = c.run(ctx, h, row, p); err != nil {
+				return runs, err
+			}
+			if err := result.Save(c.Out, r); err != nil {
+				return runs, err
+			}
+		}
+		p.ended(r, there && r.Failure == "")
+		runs = append(runs, r)
+		if err := result.WriteRows(c.Out, runs); err != nil {
+			return runs, err
+		}
+	}
+	return runs, nil
+}
+
+// run runs a row.
+func (c Config) run(ctx context.Context, h *hosts, row row, p *progress) (result.Run, error) {
+	r := result.Run{
+		Config: row.Config, Machine: machine(), Conf: c.conf(row.Config), Versions: map[string]string{"weft": c.Version, "bigdl": "dllib 2.4.0, core 2.3.0"},
+	}
+	folder, err := c.Data.ready(ctx, row.Model, filepath.Join(c.Out, "data"))
+	if err != nil {
+		return r, err
+	}
+	if err := h.ready(ctx, row); err != nil {
+		return r, err
+	}
+	logs := filepath.Join(c.Out, "logs", row.ID())
+	config := filepath.Join(logs, "log4j2.xml")
+	if err := errors.Join(os.RemoveAll(logs), os.MkdirAll(logs, 0o755)); err != nil {
+		return r, err
+	}
+	if err := os.WriteFile(config, bigdl.Log4j2, 0o644); err != nil {
+		return r, err
+	}
+	driver, err := os.Create(filepath.Join(logs, "driver.log"))
+	if err != nil {
+		return r, err
+	}
+	defer driver.Close()
+	before, err := h.events()
+	if err != nil {
+		return r, err
+	}
+	cpu, err := h.cpu(ctx)
+	if err != nil {
+		return r, err
+	}
+	r.Started = time.Now().UTC()
+	sampler, err := sample.Start(ctx, sample.Config{Since: r.Started, List: sample.Cluster(h.Script, h.Dir), GPU: sample.NVIDIA()})
+	if err != nil {
+		return r, err
+	}
+	limited, cancel := context.WithTimeoutCause(ctx, c.Limit, fmt.Errorf("it took longer than --limit %s", c.Limit))
+	defer cancel()
+	cmd := h.Command(limited, "submit", c.submitArgs(row.Config, r.Conf, folder, logs)...)
+	cmd.Stdout, cmd.Stderr = driver, driver
+	stop := p.watch(row.Config, filepath.Join(logs, "bigdl.log"))
+	failed := cmd.Run()
+	stop()
+	r.Seconds = time.Since(r.Started).Seconds()
+	var sampling error
+	r.Samples, sampling = sampler.Stop()
+	if ctx.Err() != nil {
+		return r, context.Cause(ctx)
+	}
+	if cause := context.Cause(limited); cause != nil {
+		failed = cause
+	}
+	if failed != nil {
+		r.Failure = fmt.Sprintf("%v: %s (log: %s)", failed, lastComplaint(driver.Name()), driver.Name())
+		h.up = nil                           // hosts on which something went wrong are not used again
+		_ = c.read(ctx, h, &r, logs, before) // as far as it came
+		return r, nil
+	}
+	after, err := h.cpu(ctx)
+	r.CPUSeconds = after - cpu
+	return r, errors.Join(err, sampling, c.read(ctx, h, &r, logs, before))
+}
+
+// read fills in what a run's logs tell.
+func (c Config) read(ctx context.Context, h *hosts, r *result.Run, logs string, before []string) error {
+	log, err := os.Open(filepath.Join(logs, "bigdl.log"))
+	if err != nil {
+		return fmt.Errorf("BigDL's log: %w", err)
+	}
+	defer log.Close()
+	iterations, epochs, err := bigdl.ParseLog(log)
+	if err != nil {
+		return err
+	}
+	for _, i := range iterations {
+		if math.IsNaN(i.Loss) || math.IsInf(i.Loss, 0) {
+			r.Failure = fmt.Sprintf("the loss became %v in iteration %d", i.Loss, i.N)
+			break
+		}
+		r.Iterations = append(r.Iterations, result.Iteration{
+			N: i.N, Epoch: i.Epoch, End: i.End.Sub(r.Started).Seconds(), Seconds: i.Seconds, Records: i.Records, Loss: i.Loss,
+			ComputeSeconds: i.Compute, GetWeightsSeconds: i.GetWeights, AggregateSeconds: i.AggregateGradient, PutSeconds: i.PutGradient,
+		})
+	}
+	for _, e := range epochs {
+		r.Epochs = append(r.Epochs, result.Epoch{N: e.N, End: e.End.Sub(r.Started).Seconds(), Accuracy: e.Accuracy})
+	}
+	app, err := h.newApplication(before)
+	if err != nil {
+		return err
+	}
+	events, err := os.ReadFile(filepath.Join(h.Dir, "events", app))
+	if err != nil {
+		return err
+	}
+	if err := addEvents(r, events); err != nil {
+		return err
+	}
+	if r.Failure != "" {
+		return nil // an executor that was lost tells nothing
+	}
+	if r.Impl == Stock {
+		r.BytesNetty = received(r.Samples)
+		return nil
+	}
+	return c.readSummaries(ctx, h, r, app, filepath.Join(logs, "driver.log"))
+}
+
+// readSummaries waits for the executors, which end a moment after the driver.
+func (c Config) readSummaries(ctx context.Context, h *hosts, r *result.Run, app, driver string) error {
+	for wait := 100; ; wait-- {
+		logs, err := h.logs(app)
+		if err != nil {
+			return err
+		}
+		log, err := os.ReadFile(driver)
+		if err != nil {
+			return err
+		}
+		told := *r
+		n, err := addSummaries(&told, append(logs, log))
+		if err != nil {
+			return err
+		}
+		if n > r.Executors {
+			*r = told
+			return nil
+		}
+		if wait == 0 {
+			return fmt.Errorf("%d of %d JVMs told by which way their blocks came (%s, and executors' logs in %s)", n, r.Executors+1, driver, h.Dir)
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// lastComplaint is the last line of a log that names an exception.
+func lastComplaint(log string) string {
+	b, err := os.ReadFile(log)
+	if err != nil {
+		return err.Error()
+	}
+	last := "no exception in its log"
+	for line := range strings.Lines(string(b)) {
+		if (strings.Contains(line, "Exception") || strings.Contains(line, "Error:")) && !strings.HasPrefix(line, "\t") {
+			last = strings.TrimSpace(line)
+		}
+	}
+	return last
+}

@@ -1,0 +1,152 @@
+package train
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"weft/bench/result"
+	"weft/bigdl/data"
+)
+
+// harness is one whose hosts are testdata/cluster. calls gives what that was called for since it was last asked.
+func harness(t *testing.T) (c Config, progress *bytes.Buffer, calls func() string) {
+	t.Helper()
+	root, log := t.TempDir(), filepath.Join(t.TempDir(), "calls")
+	script, err := os.ReadFile("testdata/cluster")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Mkdir(filepath.Join(root, "scripts"), 0o755),
+		os.WriteFile(filepath.Join(root, "scripts/cluster"), script, 0o755)); err != nil { //nolint:gosec // a script
+		t.Fatal(err)
+	}
+	bigdl, err := filepath.Abs("../../bigdl/testdata/lenet.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("CALLS", log)
+	t.Setenv("LOG", bigdl)
+	progress = new(bytes.Buffer)
+	c = Config{
+		Root: root, Out: filepath.Join(root, "out"), Data: Data{Size: data.Size{Train: 20, Test: 10}, Seed: 1}, Memory: "1g", Limit: time.Minute,
+		Version: "v1", Progress: progress,
+		Table: Table{
+			Models: []string{"lenet"}, Impls: []string{Stock, WeftTCP}, Links: []string{AsIs}, Sparks: []string{"3.1.3"}, Executors: []int{2},
+			Cores: []int{1}, Batches: []int{64}, Epochs: 1, Repeats: 1,
+		},
+	}
+	return c, progress, func() string {
+		b, _ := os.ReadFile(log) // none: it was not called
+		_ = os.Remove(log)
+		return string(b)
+	}
+}
+
+func TestRun(t *testing.T) {
+	c, _, calls := harness(t)
+	runs, err := Run(t.Context(), c)
+	if err != nil || len(runs) != 2 {
+		t.Fatalf("%d runs, %v", len(runs), err)
+	}
+	all := calls()
+	if n := strings.Count(all, "up "); n != 1 || strings.Count(all, "submit ") != 2 || !strings.HasSuffix(all, "down \n") {
+		t.Errorf("hosts were made %d times:\n%s", n, all)
+	}
+	stock, weft := runs[0], runs[1]
+	for _, r := range runs {
+		if r.Failure != "" || len(r.Iterations) != 3 || len(r.Epochs) != 1 || r.FetchWaitSeconds != 0.25 || r.Versions["java"] != "17.0.1" {
+			t.Errorf("%+v", r)
+		}
+	}
+	if stock.Impl != Stock || stock.Conf["spark.shuffle.manager"] != "" || stock.BytesWeft != 0 {
+		t.Errorf("stock: %+v", stock)
+	}
+	if weft.BytesWeft != 2100 || weft.BytesNetty != 7 || weft.Fallbacks != 1 || weft.DriverLookups != 4 || weft.CachedLookups != 10 {
+		t.Errorf("weft: %+v", weft)
+	}
+	if stock.Conf["spark.driver.extraClassPath"]+":"+filepath.Join(c.Root, "build/weft-spark.jar") == weft.Conf["spark.driver.extraClassPath"] ||
+		!strings.Contains(weft.Conf["spark.driver.extraClassPath"], "weft-spark.jar") {
+		t.Errorf("class paths: %s\n%s", stock.Conf["spark.driver.extraClassPath"], weft.Conf["spark.driver.extraClassPath"])
+	}
+	if _, err := os.Stat(filepath.Join(c.Out, "train.json")); err != nil {
+		t.Error(err)
+	}
+}
+
+// A table that was interrupted goes on, and what has failed is tried again, while the rest is kept.
+func TestRunGoesOn(t *testing.T) {
+	c, progress, calls := harness(t)
+	c.Table.Repeats = 2
+	t.Setenv("FAIL", "weft")
+	runs, err := Run(t.Context(), c)
+	if err != nil || len(runs) != 4 {
+		t.Fatalf("%d runs, %v", len(runs), err)
+	}
+	for _, r := range runs {
+		if failed := strings.Contains(r.Failure, "no memory of that size"); failed != (r.Impl == WeftTCP) {
+			t.Errorf("%s: %q", r.ID(), r.Failure)
+		}
+	}
+	if !strings.Contains(progress.String(), "FAILED: ") {
+		t.Errorf("it is not told:\n%s", progress)
+	}
+	calls()
+	t.Setenv("FAIL", "")
+	runs, err = Run(t.Context(), c)
+	if err != nil || len(runs) != 4 {
+		t.Fatalf("%d runs, %v", len(runs), err)
+	}
+	for _, r := range runs {
+		if r.Failure != "" {
+			t.Errorf("%s: %s", r.ID(), r.Failure)
+		}
+	}
+	if all := calls(); strings.Count(all, "submit ") != 2 || strings.Count(all, "WeftShuffleManager") != 2 {
+		t.Errorf("it ran more than the failed ones:\n%s", all)
+	}
+	if _, err := Run(t.Context(), c); err != nil {
+		t.Error(err)
+	}
+	if all := calls(); strings.Contains(all, "up") || strings.Contains(all, "submit") {
+		t.Errorf("nothing was left to do, and it did\n%s", all)
+	}
+}
+
+func TestRunThatHangs(t *testing.T) {
+	c, _, _ := harness(t)
+	fifo := filepath.Join(t.TempDir(), "never") // reading it never ends
+	if err := mkfifo(fifo); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("LOG", fifo)
+	c.Table.Impls, c.Limit = []string{Stock}, 100*time.Millisecond
+	runs, err := Run(t.Context(), c)
+	if err != nil || len(runs) != 1 || !strings.Contains(runs[0].Failure, "--limit") {
+		t.Errorf("%+v, %v", runs, err)
+	}
+}
+
+func TestTableOfRuns(t *testing.T) {
+	run := func(impl string, repeat int, seconds float64) result.Run {
+		return result.Run{
+			Config: result.Config{Model: "lenet", Data: "d", Spark: "3.1.3", Impl: impl, Link: AsIs, Executors: 2, Cores: 1, Batch: 64, Repeat: repeat}, Seconds: seconds,
+			Iterations: []result.Iteration{{N: 1}, {N: 2, Seconds: seconds / 10, GetWeightsSeconds: 0.01, AggregateSeconds: seconds / 100}},
+		}
+	}
+	failed := run(WeftTCP, 2, 0)
+	failed.Failure = "exit status 1"
+	var out bytes.Buffer
+	if err := WriteTable(&out, []result.Run{run(Stock, 1, 20), run(WeftTCP, 1, 10), run(Stock, 2, 30), failed}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"FAILED: exit status 1", "2.00 (2.00 to 2.00, 1 pairs)", "1.91 (1.91 to 1.91, 1 pairs)"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is missing in\n%s", want, out.String())
+		}
+	}
+}

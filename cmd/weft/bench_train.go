@@ -1,0 +1,59 @@
+package main
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"weft/bench/train"
+	"weft/internal/version"
+)
+
+func benchTrainCommand() *cobra.Command {
+	conf := map[string]string{}
+	c := train.Config{Version: version.String()}
+	t := &c.Table
+	cmd := &cobra.Command{
+		Use:   "train",
+		Short: "Train BigDL's models on hosts of this machine, stock Spark beside weft",
+		Long: "Starts two to four hosts (network namespaces) with an executor each and trains models by BigDL's in-band parameter server: a run for every\n" +
+			"combination of the flags, --repeats times, arms of a comparison one after the other. What a run gave is kept in --out; runs that are there already are not\n" +
+			"repeated, so an interrupted table goes on where it was. `weft bench report` draws it. A ratio is taken within a repeat; its spread is over the repeats.\n" +
+			"On hosts of this machine there is no RDMA device: a link with a preset's name is TCP, shaped to that rate.\n" +
+			"Needs root and a source tree with weft built; run it there, after 'make build bigdl'.",
+		Example: "  weft bench train --model lenet --repeats 3\n" +
+			"  weft bench train --model vgg --batch 8 --iterations 20 --link 'as is,ipoib-like,rdma-like'\n" +
+			"  weft bench train --model vgg --executors 2,4 --epochs 18 --data /data/cifar-10-batches-bin",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c.Progress, c.Conf = cmd.ErrOrStderr(), conf
+			runs, err := train.Run(cmd.Context(), c)
+			if err != nil {
+				return err
+			}
+			return train.WriteTable(cmd.OutOrStdout(), runs)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&c.Root, "root", ".", "source tree of weft: its scripts and its build folder are used")
+	f.StringVar(&c.Out, "out", "build/bench/train", "folder for the results")
+	f.StringSliceVar(&t.Models, "model", []string{"lenet"}, "models: softmax, lenet, cifar10-quick, vgg, alexnet, inception-v1")
+	f.StringSliceVar(&t.Impls, "impl", []string{train.Stock, train.WeftTCP}, "implementations: stock, weft-tcp")
+	f.StringArrayVar(&t.Links, "link", []string{train.AsIs}, "link between the hosts, may be given again: 'as is', ipoib-like, rdma-like, or RATE[,DELAY] like 1gbit,200us")
+	f.StringSliceVar(&t.Sparks, "spark", []string{"3.1.3"}, "versions of Spark: 3.1.3, 3.5.9")
+	f.IntSliceVar(&t.Executors, "executors", []int{2}, "executors, one to a host: 2 to 4")
+	f.IntSliceVar(&t.Cores, "cores", []int{1}, "cores of each executor")
+	f.IntSliceVar(&t.Batches, "batch", []int{64}, "records of an iteration, of all executors")
+	f.IntVar(&t.Epochs, "epochs", 1, "epochs of a run")
+	f.IntVar(&t.Iterations, "iterations", 0, "iterations after which a run ends at the latest; 0: by its epochs alone")
+	f.Int64Var(&t.Seed, "seed", 1, "seed of the model's first weights and of what is shuffled")
+	f.IntVar(&t.Repeats, "repeats", 1, "repeats of each run")
+	f.StringVar(&c.Data.Folder, "data", "", "folder or hdfs:// of the data, in the model's published format; empty: synthetic data are made")
+	f.IntVar(&c.Data.Size.Train, "records", 2048, "records of synthetic data to train with")
+	f.IntVar(&c.Data.Size.Test, "test-records", 512, "records of synthetic data to validate with")
+	f.Uint64Var(&c.Data.Seed, "data-seed", 1, "seed of synthetic data")
+	f.StringVar(&c.Memory, "memory", "2g", "heap of each executor and of the driver")
+	f.DurationVar(&c.Limit, "limit", time.Hour, "how long a run may take; one that takes longer has failed")
+	f.StringToStringVar(&conf, "conf", nil, "further Spark keys, as spark.weft.x=y")
+	return cmd
+}
