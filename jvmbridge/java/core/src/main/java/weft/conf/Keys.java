@@ -51,6 +51,13 @@ public final class Keys {
           "How long blocks of an executor go Spark's own way once it turned out that its daemon cannot be reached or that it runs"
               + " without one. Then weft is tried again.");
 
+  public static final Key<Boolean> BIGDL_LOCATIONS =
+      Key.flag(
+          "bigdl.locations",
+          true,
+          "Executors keep where BigDL's parameter blocks are (`test_<id>weightBytes<n>` and the like) instead of asking the driver"
+              + " before each fetch of one. Any failure to fetch one has the driver asked again.");
+
   private Keys() {}
 
   public static List<Key<?>> all() {
@@ -62,6 +69,7 @@ public final class Keys {
             SOCKET_DIR,
             CONNECT_TIMEOUT,
             FETCH_TIMEOUT,
-            PEER_RETRY));
+            PEER_RETRY,
+            BIGDL_LOCATIONS));
   }
 }

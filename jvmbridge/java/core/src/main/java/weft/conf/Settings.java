@@ -22,6 +22,8 @@ public final class Settings {
   public final long fetchTimeoutMs;
   public final long peerRetryMs;
   public final long daemonGraceMs;
+  /** Whether executors keep where BigDL's parameter blocks are. */
+  public final boolean keepsLocations;
   /** The daemon's own options by the names of its environment variables (WEFT_MEMORY_SESSION). */
   public final Map<String, String> daemonEnvironment;
 
@@ -33,6 +35,7 @@ public final class Settings {
     fetchTimeoutMs = r.get(Keys.FETCH_TIMEOUT);
     peerRetryMs = r.get(Keys.PEER_RETRY);
     daemonGraceMs = r.get(Keys.DAEMON_GRACE);
+    keepsLocations = r.get(Keys.BIGDL_LOCATIONS);
     daemonEnvironment = daemonEnvironment(conf);
   }
 

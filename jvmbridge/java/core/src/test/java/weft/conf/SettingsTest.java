@@ -30,6 +30,7 @@ class SettingsTest {
     assertEquals(20_000, s.connectTimeoutMs);
     assertEquals(30_000, s.fetchTimeoutMs);
     assertEquals(10_000, s.peerRetryMs);
+    assertTrue(s.keepsLocations);
     assertEquals(Paths.get("/tmp/weft-" + Settings.uid()), s.socketDir);
     assertEquals(Collections.emptyMap(), s.daemonEnvironment);
   }
@@ -48,12 +49,14 @@ class SettingsTest {
   void valuesAreRead() {
     conf.put("spark.weft.enabled", "FALSE");
     conf.put("spark.weft.daemon.mode", "external");
+    conf.put("spark.weft.bigdl.locations", "false");
     conf.put("spark.weft.fetch.timeout", "1ms");
     conf.put("spark.weft.connect.timeout", "2m");
     conf.put("spark.weft.peer.retry", " 250 ");
     Settings s = settings();
     assertFalse(s.enabled);
     assertFalse(s.startsDaemon);
+    assertFalse(s.keepsLocations);
     assertEquals(1, s.fetchTimeoutMs);
     assertEquals(120_000, s.connectTimeoutMs);
     assertEquals(250, s.peerRetryMs);

@@ -5,6 +5,7 @@ import org.apache.spark.SparkEnv;
 import org.apache.spark.network.BlockTransferService;
 import org.apache.spark.network.shuffle.BlockStoreClient;
 import org.apache.spark.storage.BlockManager;
+import org.apache.spark.storage.BlockManagerMaster;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import weft.conf.Settings;
@@ -62,10 +63,33 @@ final class Installer {
     BlockStoreClient store = blockManager.blockStoreClient();
     Field serviceField = field("blockTransferService");
     Field storeField = field("blockStoreClient");
-    WeftBlockTransferService service = new WeftBlockTransferService(stock, runtime);
+    ParameterLocations locations = runtime.keepsLocations() ? keepLocations(blockManager, runtime) : null;
+    WeftBlockTransferService service = new WeftBlockTransferService(stock, runtime, locations);
     storeField.set(
         blockManager, store == stock ? service : new WeftBlockStoreClient(store, runtime.fetcher()));
     serviceField.set(blockManager, service);
+  }
+
+  /** Null where that fails, which costs speed alone. */
+  private static ParameterLocations keepLocations(BlockManager blockManager, WeftRuntime runtime) {
+    try {
+      BlockManagerMaster stock = blockManager.master();
+      if (stock.getClass() != BlockManagerMaster.class) {
+        throw new IllegalStateException(stock.getClass().getName() + " stands in its place");
+      }
+      ParameterLocations locations =
+          new ParameterLocations(
+              stock.driverEndpoint(),
+              stock.driverHeartbeatEndPoint(),
+              SparkEnv.get().conf(),
+              runtime.fetcher().traffic());
+      field("master").set(blockManager, locations);
+      return locations;
+    } catch (Throwable e) { // also a member that this Spark lacks
+      LOG.warn("weft: each parameter block of BigDL's is looked up at the driver, as this Spark's BlockManagerMaster cannot be"
+          + " extended: {}", e.toString());
+      return null;
+    }
   }
 
   private static Field field(String name) throws ReflectiveOperationException {

@@ -6,19 +6,28 @@ import org.apache.spark.network.BlockTransferService;
 import org.apache.spark.network.buffer.ManagedBuffer;
 import org.apache.spark.network.shuffle.BlockFetchingListener;
 import org.apache.spark.network.shuffle.DownloadFileManager;
+import org.apache.spark.storage.BlockManagerId;
 import weft.proto.BlockProto.Reason;
 
 /** One call to fetchBlockSync: by weft, else by Spark's own service. */
 final class SyncFetch {
   private final Fetcher fetcher;
   private final BlockTransferService stock;
+  private final ParameterLocations locations; // null: none are kept
   private final String host;
   private final int port;
   private final String executor;
 
-  SyncFetch(Fetcher fetcher, BlockTransferService stock, String host, int port, String executor) {
+  SyncFetch(
+      Fetcher fetcher,
+      BlockTransferService stock,
+      ParameterLocations locations,
+      String host,
+      int port,
+      String executor) {
     this.fetcher = fetcher;
     this.stock = stock;
+    this.locations = locations;
     this.host = host;
     this.port = port;
     this.executor = executor;
@@ -30,6 +39,11 @@ final class SyncFetch {
       return downloads != null ? intoFile(name, downloads) : intoHeap(name);
     } catch (InterruptedException e) {
       throw SyncFetch.<RuntimeException>undeclared(e);
+    } catch (Throwable e) { // whatever Scala throws
+      if (locations != null) {
+        locations.forget(name);
+      }
+      throw e;
     }
   }
 
@@ -46,6 +60,10 @@ final class SyncFetch {
     if (block != null) {
       fetcher.traffic().byWeft(block.size());
       return block;
+    }
+    BlockManagerId now = locations == null ? null : locations.moved(name, executor, stock.hostName());
+    if (now != null) {
+      return new SyncFetch(fetcher, stock, null, now.host(), now.port(), now.executorId()).run(name, null);
     }
     block = stock.fetchBlockSync(host, port, executor, name, null);
     fetcher.traffic().byNetty(why[0], block.size());

@@ -10,7 +10,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import weft.proto.BlockProto.Reason;
 
-/** Which way this JVM's remote blocks came, and why not by weft. Thread-safe. */
+/** Which way this JVM's remote blocks came, why not by weft, and who said where parameter blocks are. Thread-safe. */
 final class Traffic {
   private static final Logger LOG = LoggerFactory.getLogger(Traffic.class);
 
@@ -24,6 +24,8 @@ final class Traffic {
   private final LongAdder weftBytes = new LongAdder();
   private final LongAdder nettyBlocks = new LongAdder();
   private final LongAdder nettyBytes = new LongAdder();
+  private final LongAdder lookupsDriver = new LongAdder();
+  private final LongAdder lookupsCached = new LongAdder();
   private final Map<Reason, LongAdder> fallbacks = new ConcurrentHashMap<>();
 
   Traffic(Reporter reporter) {
@@ -73,6 +75,22 @@ final class Traffic {
 
   static String word(Reason reason) {
     return reason.name().substring("REASON_".length()).toLowerCase(Locale.ROOT);
+  }
+
+  /** The driver was asked where a parameter block is. */
+  void lookedUpAtDriver() {
+    lookupsDriver.increment();
+  }
+
+  /** It was known where a parameter block is. */
+  void lookedUpHere() {
+    lookupsCached.increment();
+  }
+
+  /** parameter_lookups_driver=... parameter_lookups_cached=... */
+  String lookups() {
+    return String.format(
+        "parameter_lookups_driver=%d parameter_lookups_cached=%d", lookupsDriver.sum(), lookupsCached.sum());
   }
 
   /** weft_blocks=... weft_bytes=... netty_blocks=... netty_bytes=... fallbacks={reason=n,...} */

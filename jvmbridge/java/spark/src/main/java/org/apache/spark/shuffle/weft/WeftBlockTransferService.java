@@ -24,11 +24,14 @@ final class WeftBlockTransferService extends BlockTransferService {
   private final BlockTransferService stock;
   private final WeftRuntime runtime;
   private final Fetcher fetcher;
+  private final ParameterLocations locations; // null: none are kept
 
-  WeftBlockTransferService(BlockTransferService stock, WeftRuntime runtime) {
+  WeftBlockTransferService(
+      BlockTransferService stock, WeftRuntime runtime, ParameterLocations locations) {
     this.stock = stock;
     this.runtime = runtime;
     this.fetcher = runtime.fetcher();
+    this.locations = locations;
   }
 
   WeftRuntime runtime() {
@@ -50,7 +53,7 @@ final class WeftBlockTransferService extends BlockTransferService {
   @Override
   public ManagedBuffer fetchBlockSync(
       String host, int port, String execId, String blockId, DownloadFileManager downloads) {
-    return new SyncFetch(fetcher, stock, host, port, execId).run(blockId, downloads);
+    return new SyncFetch(fetcher, stock, locations, host, port, execId).run(blockId, downloads);
   }
 
   @Override

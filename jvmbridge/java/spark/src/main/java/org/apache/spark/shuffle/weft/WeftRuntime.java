@@ -75,6 +75,11 @@ final class WeftRuntime implements SessionListener {
     return fetcher;
   }
 
+  /** Whether this JVM is to keep where parameter blocks are: where weft fetches them, and notices when they are gone. */
+  boolean keepsLocations() {
+    return settings.keepsLocations && bridge != null && !isDriver();
+  }
+
   private boolean isDriver() {
     return env.executorId().equals(DirectoryEndpoint.DRIVER);
   }
@@ -190,11 +195,12 @@ final class WeftRuntime implements SessionListener {
 
   private String summary() {
     return String.format(
-        "weft: summary executor=%s %s leases=%d leaks=%d",
+        "weft: summary executor=%s %s leases=%d leaks=%d %s",
         env.executorId(),
         fetcher.traffic().summary(),
         bridge == null ? 0 : bridge.leasesOut(),
-        bridge == null ? 0 : bridge.leaks());
+        bridge == null ? 0 : bridge.leaks(),
+        fetcher.traffic().lookups());
   }
 
   /** For a JVM that is ended by a signal: its log may be closed already, as the hooks run in any order. */

@@ -173,7 +173,7 @@ class FetcherTest {
     Fetcher off = fetcher(Reason.REASON_ENCRYPTED);
     fetch(off, null, "a");
     assertEquals(0, lookups);
-    assertEquals("b", text(new SyncFetch(off, stock, "h", 1, "2").run("b", null)));
+    assertEquals("b", text(new SyncFetch(off, stock, null, "h", 1, "2").run("b", null)));
     assertEquals("weft_blocks=0 weft_bytes=0 netty_blocks=2 netty_bytes=2 fallbacks={encrypted=2}", traffic.summary());
   }
 
@@ -188,7 +188,7 @@ class FetcherTest {
 
   private FutureTask<ManagedBuffer> sync(String name, FakeStock.Downloads downloads) {
     FutureTask<ManagedBuffer> task =
-        new FutureTask<>(() -> new SyncFetch(fetcher, stock, "h", 1, "2").run(name, downloads));
+        new FutureTask<>(() -> new SyncFetch(fetcher, stock, null, "h", 1, "2").run(name, downloads));
     new Thread(task).start();
     return task;
   }
@@ -232,7 +232,7 @@ class FetcherTest {
         new Thread(
             () -> {
               try {
-                new SyncFetch(fetcher, stock, "h", 1, "2").run("name", null);
+                new SyncFetch(fetcher, stock, null, "h", 1, "2").run("name", null);
               } catch (Throwable e) {
                 thrown[0] = e;
               }
