@@ -77,7 +77,7 @@ spark: setup ## Fetch the Spark lines of the tests into build/spark
 	@scripts/spark $(SPARK_LINES)
 
 .PHONY: bigdl
-bigdl: setup ## Fetch BigDL's jars into build/bigdl
+bigdl: setup ## Fetch BigDL and the MLlib that it needs into build/bigdl
 	@scripts/bigdl
 
 .PHONY: demo
