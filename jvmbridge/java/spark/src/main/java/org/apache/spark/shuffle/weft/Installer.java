@@ -82,6 +82,7 @@ final class Installer {
               stock.driverEndpoint(),
               stock.driverHeartbeatEndPoint(),
               SparkEnv.get().conf(),
+              blockManager.blockInfoManager()::get,
               runtime.fetcher().traffic());
       field("master").set(blockManager, locations);
       return locations;

@@ -2,9 +2,11 @@ package org.apache.spark.shuffle.weft;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Function;
 import java.util.regex.Pattern;
 import org.apache.spark.SparkConf;
 import org.apache.spark.rpc.RpcEndpointRef;
@@ -23,16 +25,30 @@ import scala.collection.Seq;
  */
 final class ParameterLocations extends BlockManagerMaster {
   private static final String PREFIX = "test_";
+  /** A slice of the weights as others read it, and as its executor keeps it for itself. */
+  private static final String SHARED = "weightBytes";
+  private static final String SLICE = "weights";
   private static final Pattern NAME =
-      Pattern.compile(PREFIX + "\\d+(_\\d+gradientBytes|weightBytes)\\d+");
+      Pattern.compile(PREFIX + "\\d+(_\\d+gradientBytes|" + SHARED + ")\\d+");
 
+  private final Function<BlockId, ?> local;
   private final Traffic traffic;
   private final ConcurrentMap<String, Option<BlockLocationsAndStatus>> kept = new ConcurrentHashMap<>();
   private final AtomicLong forgotten = new AtomicLong();
+  private final ConcurrentMap<String, Object> own = new ConcurrentHashMap<>();
 
+  /**
+   * @param local what Spark has in this JVM for a block: equal as long as it is the same put
+   */
   ParameterLocations(
-      RpcEndpointRef driver, RpcEndpointRef driverHeartbeat, SparkConf conf, Traffic traffic) {
+      RpcEndpointRef driver,
+      RpcEndpointRef driverHeartbeat,
+      SparkConf conf,
+      Function<BlockId, ?> local,
+      Traffic traffic) {
     super(driver, driverHeartbeat, conf, false);
+    this.local = local;
+    local.apply(BlockId.apply(PREFIX + 0 + SLICE + 0)); // a member that this Spark lacks is missed here and not in a put
     this.traffic = traffic;
   }
 
@@ -86,17 +102,37 @@ final class ParameterLocations extends BlockManagerMaster {
   }
 
   /**
-   * What this executor puts tells of what others do: BigDL lays out its parameters anew, under the same names, where it also
-   * caches its models anew.
+   * What this executor puts tells of what all do. After a failure BigDL lays out its parameters anew on all executors, under the
+   * same names and maybe elsewhere: each puts its slice once more (not so that the driver hears of it), then caches its models.
    */
   @Override
   public boolean updateBlockInfo(
       BlockManagerId self, BlockId block, StorageLevel level, long memory, long disk) {
-    if (block.isRDD() || isParameter(block.name())) {
-      forgotten.incrementAndGet();
-      kept.clear();
+    String name = block.name();
+    if (isParameter(name)) {
+      if (name.contains(SHARED)) {
+        String slice = name.replace(SHARED, SLICE);
+        own.put(slice, local.apply(BlockId.apply(slice)));
+      }
+      forgetAll();
+    } else if (block.isRDD() && isLaidOutAnew()) {
+      forgetAll();
     }
     return super.updateBlockInfo(self, block, level, memory, disk);
+  }
+
+  private boolean isLaidOutAnew() {
+    boolean anew = false;
+    for (Map.Entry<String, Object> slice : own.entrySet()) {
+      Object now = local.apply(BlockId.apply(slice.getKey()));
+      anew |= !now.equals(slice.setValue(now));
+    }
+    return anew;
+  }
+
+  private void forgetAll() {
+    forgotten.incrementAndGet();
+    kept.clear();
   }
 
   /** A fetch of the block failed. */

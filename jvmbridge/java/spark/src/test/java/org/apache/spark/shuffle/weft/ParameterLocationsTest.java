@@ -46,9 +46,10 @@ class ParameterLocationsTest {
   private static final String GRADIENTS = "test_12_0gradientBytes1";
 
   private final Driver driver = new Driver();
+  private final Map<String, Object> local = new HashMap<>();
   private final Traffic traffic = new Traffic((reason, blocks, bytes) -> {});
   private final ParameterLocations locations =
-      new ParameterLocations(driver, driver, new SparkConf(false), traffic);
+      new ParameterLocations(driver, driver, new SparkConf(false), block -> Option.apply(local.get(block.name())), traffic);
 
   private Option<BlockLocationsAndStatus> ask(String name) {
     return locations.getLocationsAndStatus(BlockId.apply(name), "h");
@@ -111,25 +112,51 @@ class ParameterLocationsTest {
     checkLookups(3, 1);
   }
 
+  private void put(String name) {
+    assertTrue(locations.updateBlockInfo(at("0"), BlockId.apply(name), StorageLevel.MEMORY_ONLY(), 1, 0));
+    assertEquals(name, driver.updated.get(driver.updated.size() - 1));
+  }
+
   @Test
-  void allIsForgottenWhenThisExecutorCachesAnRddOrPutsAParameter() {
+  void allIsForgottenWhenThisExecutorPutsAParameter() {
     driver.has(WEIGHTS, at("1"));
-    for (String put : new String[] {"rdd_7_0", GRADIENTS}) {
-      ask(WEIGHTS);
-      assertTrue(locations.updateBlockInfo(at("0"), BlockId.apply(put), StorageLevel.MEMORY_ONLY(), 1, 0));
-    }
+    ask(WEIGHTS);
+    put(GRADIENTS);
+    ask(WEIGHTS);
+    put("test_0weightBytes0");
     ask(WEIGHTS);
     checkLookups(3, 0);
-    locations.updateBlockInfo(at("0"), BlockId.apply("broadcast_1_piece0"), StorageLevel.MEMORY_ONLY(), 1, 0);
+    put("broadcast_1_piece0");
+    put("rdd_7_0");
     ask(WEIGHTS);
     checkLookups(3, 1);
-    assertEquals(Arrays.asList("rdd_7_0", GRADIENTS, "broadcast_1_piece0"), driver.updated);
+  }
+
+  @Test
+  void allIsForgottenWhenBigDLHasLaidOutItsParametersAnew() {
+    local.put("test_0weights0", "first");
+    put("test_0weightBytes0");
+    driver.has(WEIGHTS, at("1"));
+    ask(WEIGHTS);
+    put("rdd_7_0");
+    ask(WEIGHTS);
+    checkLookups(1, 1);
+    local.put("test_0weights0", "second");
+    put("rdd_9_0");
+    ask(WEIGHTS);
+    put("rdd_10_0");
+    ask(WEIGHTS);
+    checkLookups(2, 2);
+    local.clear();
+    put("rdd_11_0");
+    ask(WEIGHTS);
+    checkLookups(3, 2);
   }
 
   @Test
   void anAnswerThatWasOvertakenIsNotKept() {
     driver.has(WEIGHTS, at("1"));
-    driver.meanwhile = () -> locations.updateBlockInfo(at("0"), BlockId.apply("rdd_7_0"), StorageLevel.MEMORY_ONLY(), 1, 0);
+    driver.meanwhile = () -> put(GRADIENTS);
     ask(WEIGHTS);
     driver.meanwhile = () -> {};
     ask(WEIGHTS);
