@@ -77,8 +77,17 @@ spark: setup ## Fetch the Spark lines of the tests into build/spark
 	@scripts/spark $(SPARK_LINES)
 
 .PHONY: bigdl
-bigdl: setup ## Fetch BigDL and the MLlib that it needs into build/bigdl
+bigdl: setup ## Fetch BigDL, the MLlib that it needs and Spark 3.1.3, and build the trainer of its models, build/weft-bigdl.jar
 	@scripts/bigdl
+	@scripts/spark 3.1.3
+	@$(MAKE) build/weft-bigdl.jar
+
+# Not by Maven: BigDL is in none of its repositories.
+build/weft-bigdl.jar: $(wildcard jvmbridge/java/bigdl/src/main/java/weft/bigdl/*.java)
+	rm -rf build/weft-bigdl.classes
+	javac --release 8 -Xlint:-options -d build/weft-bigdl.classes -cp 'build/bigdl/dllib.jar:build/spark/3.1.3/jars/*' $^
+	jar --create --file $@ -C build/weft-bigdl.classes .
+	rm -rf build/weft-bigdl.classes
 
 .PHONY: demo
 demo: build ## Run a word count, a sort and a self-join on two hosts, stock Spark beside weft, and compare

@@ -42,7 +42,7 @@ func (t Training) Arguments() []string {
 // ClassPath are the entries that driver and executors need: BigDL, its native core, and MLlib of that Spark. home is the folder that
 // scripts/bigdl filled.
 func ClassPath(home, spark string) []string {
-	return []string{filepath.Join(home, "dllib.jar"), filepath.Join(home, "core.jar"), filepath.Join(home, spark, "*")}
+	return []string{filepath.Join(home, "dllib.jar"), filepath.Join(home, "core.jar"), filepath.Join(home, "mllib-"+spark, "*")}
 }
 
 // Conf are Spark's keys that BigDL wants, with executors of so many cores each. It trains in as many tasks as there are executors, which must all
