@@ -97,6 +97,10 @@ demo: build ## Run a word count, a sort and a self-join on two hosts, stock Spar
 bench-fetch: build ## Measure block fetches: stock Netty, weft and the raw limit, into build/bench
 	build/weft bench fetch
 
+.PHONY: bench-shuffle
+bench-shuffle: build ## Measure whole shuffles on Spark, stock beside weft, into build/bench
+	build/weft bench shuffle
+
 .PHONY: bench-rdma
 bench-rdma: $(if $(filter tcg,$(RIG)),,rig) build/weft ## Measure READs on soft-RoCE beside a bare C loop, into build/bench; RIG=tcg: beside perftest, too
 	scripts/bench-rdma $(if $(filter tcg,$(RIG)),--tcg)
