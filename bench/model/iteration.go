@@ -10,7 +10,7 @@ type Iteration struct {
 	Aggregate  float64 // fetching gradients and adding them up, less the look-ups
 	Jobs       float64 // Spark's two jobs: fixed costs, and the tasks launched before this one
 	Bytes      float64 // fetched by all executors
-	// As BigDL's own metrics have them, with their look-ups.
+	// As BigDL's own metrics have them: means of all executors, with their look-ups.
 	getWeights, aggregate float64
 }
 
@@ -39,30 +39,26 @@ func iterate(c Costs, s setting) Iteration {
 	for i := range starts {
 		starts[i] = c.Driver.Job + float64(i+1)*c.Driver.Task
 	}
-	// All executors do the same work after their fetches, so the last to have its blocks ends last.
-	var it Iteration
-	weights := x.run(starts)
-	last := lastOf(weights.end)
-	it.Jobs += starts[last]
-	it.getWeights = weights.end[last] - starts[last]
-	asked := weights.asking(last) * it.getWeights
-	it.LookUps += asked
-	it.GetWeights = it.getWeights - asked
-	it.Compute += (s.batch*s.model.Sample + params*c.Compress) * share
-
-	gradients := x.run(starts)
-	last = lastOf(gradients.end)
-	it.Jobs += starts[last]
-	waited := gradients.end[last] - starts[last]
-	asked = gradients.asking(last) * waited
-	it.LookUps += asked
+	// Gradients are fetched as weights are: as many blocks of the same size, of the same owners. After its fetches each executor has the same to
+	// do, so that the last to have its blocks ends last.
+	blocks := x.run(starts)
+	last := lastOf(blocks.end)
+	waited := blocks.end[last] - starts[last]
+	asked := blocks.asking(last) * waited
 	sum := x.block * (n - 1) * c.Sum * share
-	it.Aggregate = waited - asked + sum
-	it.aggregate = waited + sum
-	it.Compute += params / n * c.Update * crowding
-
-	it.Bytes = weights.bytes + gradients.bytes
+	it := Iteration{
+		Compute:    (s.batch*s.model.Sample+params*c.Compress)*share + params/n*c.Update*crowding,
+		LookUps:    2 * asked,
+		GetWeights: waited - asked,
+		Aggregate:  waited - asked + sum,
+		Jobs:       2 * starts[last],
+		Bytes:      2 * blocks.bytes,
+	}
 	it.Seconds = it.Compute + it.LookUps + it.GetWeights + it.Aggregate + it.Jobs
+	for e, end := range blocks.end {
+		it.getWeights += (end - starts[e]) / n
+	}
+	it.aggregate = it.getWeights + sum
 	return it
 }
 

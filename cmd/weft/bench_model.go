@@ -99,14 +99,15 @@ func (c modelCommand) print(w io.Writer, costs model.Costs, rows []model.Row) er
 	if err := model.WriteTable(w, rows); err != nil {
 		return err
 	}
-	_, fitted, published, err := model.FitPublished(costs)
-	if err != nil {
-		return err
-	}
 	fmt.Fprintln(w)
 	heading(w, "The model beside published results: BigDL, VGG, batch 768")
-	if err := model.WritePublished(w, fitted, published); err != nil || c.runs == "" {
+	if fitted, published, err := model.FitPublished(costs); err != nil {
+		fmt.Fprintln(w, err)
+	} else if err := model.WritePublished(w, fitted, published); err != nil {
 		return err
+	}
+	if c.runs == "" {
+		return nil
 	}
 	runs, err := model.LoadRuns(c.runs)
 	if err != nil {
