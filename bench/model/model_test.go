@@ -61,7 +61,7 @@ func TestDearerIsNotFaster(t *testing.T) {
 		c.Link, c.Driver.LookUpService, c.Driver.Task = c.Link*factor("link"), c.Driver.LookUpService*factor("service"), c.Driver.Task*factor("task")
 		stock := c.Transports["stock"]
 		stock.Rate *= factor("rate")
-		s := setting{c.Models["googlenet"], stock, true, rapid.IntRange(1, 12).Draw(t, "nodes"), 1}
+		s := setting{c.Models["inception-v1"], stock, true, rapid.IntRange(1, 12).Draw(t, "nodes"), 1}
 		before := iterate(c, s).Seconds
 		switch more := rapid.Float64Range(1, 4).Draw(t, "more"); rapid.IntRange(0, 6).Draw(t, "of") {
 		case 0:
@@ -105,7 +105,7 @@ func TestParts(t *testing.T) {
 
 func TestGolden(t *testing.T) {
 	p := Prediction{
-		Models: []string{"lenet", "vgg", "alexnet", "googlenet"}, Stacks: []string{"stock", "weft-tcp-cached", "weft-rdma", "weft-rdma-cached"},
+		Models: []string{"lenet", "vgg", "alexnet", "inception-v1"}, Stacks: []string{"stock", "weft-tcp-cached", "weft-rdma", "weft-rdma-cached"},
 		Nodes: []int{1, 2, 4, 16, 64}, Batch: 48,
 	}
 	rows, err := p.Predict(Default(), io.Discard)
@@ -140,8 +140,8 @@ func TestGolden(t *testing.T) {
 
 func TestPredictionErrors(t *testing.T) {
 	for want, p := range map[string]Prediction{
-		`model "resnet"; there are: alexnet, googlenet, lenet, vgg`:     {[]string{"resnet"}, []string{"stock"}, []int{2}, 1},
-		`transport "roce"; there are: stock, weft-rdma, weft-tcp, each`: {[]string{"vgg"}, []string{"roce-cached"}, []int{2}, 1},
+		`model "resnet"; there are: alexnet, cifar10-quick, inception-v1, lenet, softmax, vgg`: {[]string{"resnet"}, []string{"stock"}, []int{2}, 1},
+		`transport "roce"; there are: stock, weft-rdma, weft-tcp, each`:                        {[]string{"vgg"}, []string{"roce-cached"}, []int{2}, 1},
 		"0 nodes":       {[]string{"vgg"}, []string{"stock"}, []int{2, 0}, 1},
 		"1000000 nodes": {[]string{"vgg"}, []string{"stock"}, []int{1000000}, 1},
 		"a batch of 0":  {[]string{"vgg"}, []string{"stock"}, []int{2}, 0},

@@ -14,7 +14,9 @@ import (
 const Cached = "-cached"
 
 // samples is an epoch of each model's data set.
-var samples = map[string]int{"lenet": 60_000, "vgg": 50_000, "alexnet": 1_281_167, "googlenet": 1_281_167}
+var samples = map[string]int{
+	"softmax": 60_000, "lenet": 60_000, "cifar10-quick": 50_000, "vgg": 50_000, "alexnet": 1_281_167, "inception-v1": 1_281_167,
+}
 
 // Row is one prediction in model.json. All of it is the model's output.
 type Row struct {

@@ -54,7 +54,8 @@ type Check struct {
 	Figure   string
 	Measured float64
 	Model    float64
-	HeldOut  bool // the costs come from runs with 2 executors; all others are held out
+	HeldOut  bool   // the costs come from runs with 2 executors; all others are held out
+	Why      string // there is no figure
 }
 
 // Error is the model's, in per cent.
@@ -66,42 +67,41 @@ type group struct{ spark, impl, link string }
 func groupOf(r result.Row) group { return group{r.Spark, r.Impl, r.Link} }
 
 // CheckRuns fits the costs of each Spark, stack and link to its runs with 2 executors, and holds the model against all runs. All executors ran on one
-// machine with so many cores, one core each as they saw it. What runs with 2 executors don't tell stays as in c.
-func CheckRuns(c Costs, runs []result.Row, cores int) ([]Check, error) {
+// machine with so many cores, one core each as they saw it. What runs with 2 executors don't tell stays as in c. A run that the model can't be held
+// against has a Check that says why.
+func CheckRuns(c Costs, runs []result.Row, cores int) []Check {
 	runs = medians(runs)
+	fits := map[group][]result.Row{}
+	for _, r := range runs {
+		if r.Executors == 2 && c.has(r.Model, r.Impl) == nil {
+			fits[groupOf(r)] = append(fits[groupOf(r)], r)
+		}
+	}
 	var checks []Check
-	fitted := map[group]Costs{}
 	for _, r := range runs {
 		if err := c.has(r.Model, r.Impl); err != nil {
-			return nil, err
+			checks = append(checks, Check{Run: r, Why: err.Error()})
+			continue
 		}
-		g := groupOf(r)
-		if _, ok := fitted[g]; !ok {
-			var two []result.Row
-			for _, o := range runs {
-				if groupOf(o) == g && o.Executors == 2 {
-					two = append(two, o)
-				}
-			}
-			if len(two) == 0 {
-				return nil, fmt.Errorf("no run with 2 executors to take the costs of %s (Spark %s, link %q) from", g.impl, g.spark, g.link)
-			}
-			f := c
-			f.Cores, f.sharedCores, f.Link, f.Oversubscription = 1, cores, math.Inf(1), 1
-			fitted[g] = f.fit(two)
+		two := fits[groupOf(r)]
+		if len(two) == 0 {
+			checks = append(checks, Check{Run: r, Why: "there is no run of it with 2 executors to take costs from"})
+			continue
 		}
-		f := fitted[g]
+		f := c
+		f.Cores, f.sharedCores, f.Link, f.Oversubscription = 1, cores, math.Inf(1), 1
+		f = f.fit(two)
 		it := iterate(f, setting{f.Models[r.Model], f.Transports[r.Impl], looksUp(r), r.Executors, float64(r.Batch) / float64(r.Executors)})
 		add := func(figure string, measured, model float64) {
 			if measured > 0 {
-				checks = append(checks, Check{r, figure, measured, model, r.Executors != 2})
+				checks = append(checks, Check{Run: r, Figure: figure, Measured: measured, Model: model, HeldOut: r.Executors != 2})
 			}
 		}
 		add("iteration", r.IterationSeconds, it.Seconds)
 		add("get weights", r.GetWeightsSeconds, it.getWeights)
 		add("aggregate", r.AggregateGradientSeconds, it.aggregate)
 	}
-	return checks, nil
+	return checks
 }
 
 // looksUp tells whether the run asked the driver for each block again. One that keeps the answers asks once for each.
@@ -113,6 +113,7 @@ func looksUp(r result.Row) bool {
 // fit takes from runs of one group with 2 executors what they tell: the transport's two costs and the sum's from BigDL's metrics, and from what they leave
 // of the iteration the jobs' cost (of the shortest iteration, which is hardly anything else) and each other model's computing.
 func (c Costs) fit(runs []result.Row) Costs {
+	runs = slices.Clone(runs)
 	c.Models, c.Transports = clone(c.Models), clone(c.Transports)
 	slices.SortStableFunc(runs, func(a, b result.Row) int {
 		return cmp.Compare(c.Models[a.Model].Parameters, c.Models[b.Model].Parameters)
@@ -209,12 +210,15 @@ func WriteChecks(w io.Writer, checks []Check) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "model\tbatch\tSpark\tstack\tlink\texecutors\tfigure\tmeasured s\tmodel s\terror\t \t")
 	for _, c := range checks {
-		from := "costs from it"
-		if c.HeldOut {
-			from = "held out"
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%d\t", c.Run.Model, c.Run.Batch, c.Run.Spark, c.Run.Impl, c.Run.Link, c.Run.Executors)
+		switch {
+		case c.Why != "":
+			fmt.Fprintf(t, "\t\t\t\t%s\t\n", c.Why)
+		case c.HeldOut:
+			fmt.Fprintf(t, "%s\t%.4f\t%.4f\t%+.1f %%\theld out\t\n", c.Figure, c.Measured, c.Model, c.Error())
+		default:
+			fmt.Fprintf(t, "%s\t%.4f\t%.4f\t%+.1f %%\tcosts from it\t\n", c.Figure, c.Measured, c.Model, c.Error())
 		}
-		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%d\t%s\t%.4f\t%.4f\t%+.1f %%\t%s\t\n", c.Run.Model, c.Run.Batch, c.Run.Spark, c.Run.Impl, c.Run.Link, c.Run.Executors,
-			c.Figure, c.Measured, c.Model, c.Error(), from)
 	}
 	return t.Flush()
 }

@@ -31,7 +31,7 @@ func benchModelCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.IntSliceVar(&c.prediction.Nodes, "nodes", []int{2, 4, 8, 16, 64, 256, 1000}, "nodes, each with one executor")
-	f.StringSliceVar(&c.prediction.Models, "model", []string{"vgg"}, "models: lenet, vgg, alexnet, googlenet, or what --costs adds")
+	f.StringSliceVar(&c.prediction.Models, "model", []string{"vgg"}, "models: softmax, lenet, cifar10-quick, vgg, alexnet, inception-v1 (GoogLeNet), or what --costs adds")
 	f.StringSliceVar(&c.prediction.Stacks, "transport", []string{"stock", "weft-rdma", "weft-rdma" + model.Cached},
 		"stock, weft-tcp, weft-rdma, or what --costs adds; with "+model.Cached+" behind it without look-ups at the driver")
 	f.IntVar(&c.prediction.Batch, "batch", 48, "samples of a node in an iteration")
@@ -71,6 +71,9 @@ func (c modelCommand) run(cmd *cobra.Command) error {
 	}
 	if err := costs.Validate(); err != nil {
 		return err
+	}
+	if c.runsCores < 1 {
+		return fmt.Errorf("--runs-cores has to be at least 1, not %d", c.runsCores)
 	}
 	rows, err := c.prediction.Predict(costs, cmd.ErrOrStderr())
 	if err != nil {
@@ -113,13 +116,9 @@ func (c modelCommand) print(w io.Writer, costs model.Costs, rows []model.Row) er
 	if err != nil {
 		return err
 	}
-	checks, err := model.CheckRuns(costs, runs, c.runsCores)
-	if err != nil {
-		return err
-	}
 	fmt.Fprintln(w)
-	heading(w, "The model beside measured runs, all executors on one machine of "+fmt.Sprint(c.runsCores)+" cores")
-	return model.WriteChecks(w, checks)
+	heading(w, fmt.Sprintf("The model beside measured runs, all executors on one machine of %d cores", c.runsCores))
+	return model.WriteChecks(w, model.CheckRuns(costs, runs, c.runsCores))
 }
 
 func heading(w io.Writer, s string) {
