@@ -144,3 +144,11 @@ func TestTurnsAreNearlyFair(t *testing.T) {
 		near(t, fmt.Sprintf("%+v", x), got, want, 0.1)
 	}
 }
+
+// A million fetches, each with its look-up.
+func BenchmarkThousandNodes(b *testing.B) {
+	c := Default()
+	for b.Loop() {
+		iterate(c, setting{c.Models["vgg"], c.Transports["stock"], true, 1000, 48})
+	}
+}

@@ -42,6 +42,7 @@ func benchModelCommand() *cobra.Command {
 	f.IntVar(&c.runsCores, "runs-cores", runtime.NumCPU(), "cores of the machine that all executors of --runs shared")
 	f.StringVar(&c.out, "out", "build/bench", "folder for the result")
 	f.BoolVar(&c.json, "json", false, "print the predictions as JSON, and write no file")
+	cmd.MarkFlagsMutuallyExclusive("json", "runs")
 	_ = cmd.MarkFlagFilename("costs", "yaml", "yml")
 	_ = cmd.MarkFlagFilename("runs", "json")
 	return cmd
