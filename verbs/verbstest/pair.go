@@ -23,11 +23,21 @@ func Await[T any](t testing.TB, ch <-chan T, what string) T {
 	}
 }
 
-// Config is what the ends of a Pair are made of. Zero values: 64 requests, no SRQ.
+// Config is what the ends of a Pair are made of. Zero values: 64 requests, no SRQ, and what Param says.
 type Config struct {
-	WRs    int
-	SRQ    bool
-	Inline int
+	WRs        int
+	SRQ        bool
+	Inline     int
+	RNRRetries int
+}
+
+// param is what this end connects with.
+func (c Config) param(private string) verbs.ConnParam {
+	p := Param(private)
+	if c.RNRRetries != 0 {
+		p.RNRRetries = c.RNRRetries
+	}
+	return p
 }
 
 // End is one end of a connection and all that it is made of.
@@ -160,13 +170,13 @@ func Pair(t testing.TB, device *verbs.Context, cfg Config) (client, server *End)
 	id := NewID(t, client.CM)
 	Resolve(t, client.CM, id, from, listener.LocalAddr())
 	client.use(t, id, cfg)
-	if err := id.Connect(Param("client")); err != nil {
+	if err := id.Connect(cfg.param("client")); err != nil {
 		t.Fatal(err)
 	}
 	asked := Expect(t, server.CM, verbs.CMConnectRequest).New
 	t.Cleanup(func() { Close(t, asked) })
 	server.use(t, asked, cfg)
-	if err := asked.Accept(Param("server")); err != nil {
+	if err := asked.Accept(cfg.param("server")); err != nil {
 		t.Fatal(err)
 	}
 	Expect(t, client.CM, verbs.CMEstablished) // first: the library answers the server while it takes this event
