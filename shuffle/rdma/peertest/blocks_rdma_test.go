@@ -48,16 +48,23 @@ func newBlocks(t *testing.T, peerTimeout time.Duration) *blocks {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { verbstest.Close(t, reg) })
-	transport := tcp.New(tcp.Options{DaemonID: [16]byte{1}, PeerTimeout: peerTimeout, Direct: node, Metrics: b.metrics, Log: log, Backoff: time.Second})
-	b.conn, err = transport.Dial(t.Context(), shuffle.PeerAddr{Hosts: []string{os.Getenv(peerVariable)}, Port: serverPort, DaemonID: serverID})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { verbstest.Close(t, b.conn) })
+	b.conn = b.connect(t, tcp.Options{PeerTimeout: peerTimeout, Direct: node, Log: log, Backoff: time.Second})
 	if right, direct, err := b.read(t, 1, nil); right != ownerBytes/piece || direct != right {
 		t.Fatalf("%d of %d pieces arrived, %d by RDMA: %v", right, ownerBytes/piece, direct, err)
 	}
 	return b
+}
+
+// connect connects with the owner's server, for the time of the test.
+func (b *blocks) connect(t *testing.T, o tcp.Options) shuffle.Conn {
+	t.Helper()
+	o.DaemonID, o.Metrics = [16]byte{1}, b.metrics
+	conn, err := tcp.New(o).Dial(t.Context(), shuffle.PeerAddr{Hosts: []string{os.Getenv(peerVariable)}, Port: serverPort, DaemonID: serverID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { verbstest.Close(t, conn) })
+	return conn
 }
 
 // read reads the block some times over, and acts when a part of that has come. Every read ends, and has the owner's bytes or an error. It returns how many are

@@ -32,7 +32,7 @@ const (
 
 // order is what the reader asks for, answer what it gets.
 type order struct {
-	Do string   // "offer", "revoke", "expel", "readers", "tc", "die", "vanish"
+	Do string   // "offer", "revoke", "expel", "readers", "tc", "trace", "traced", "die", "vanish"
 	TC []string // arguments of tc
 }
 
@@ -120,6 +120,8 @@ func serveOrders(conn net.Conn, ctx *verbs.Context, listener *rdma.Listener, mem
 		}
 	}()
 	in, out := gob.NewDecoder(conn), gob.NewEncoder(conn)
+	var tracer trace
+	defer func() { _, _, _ = tracer.end() }()
 	for {
 		var o order
 		if in.Decode(&o) != nil {
@@ -144,6 +146,15 @@ func serveOrders(conn net.Conn, ctx *verbs.Context, listener *rdma.Listener, mem
 			out, err := exec.Command("tc", o.TC...).CombinedOutput()
 			if a.Text = string(out); err != nil {
 				a.Err = err.Error() + ": " + a.Text
+			}
+		case "trace":
+			if err := tracer.begin(); err != nil {
+				a.Err = err.Error()
+			}
+		case "traced":
+			var err error
+			if a.Number, a.Text, err = tracer.end(); err != nil {
+				a.Err = err.Error()
 			}
 		case "vanish": // as a host whose power fails: not a word to anybody
 			if os.Getenv("GUEST") == "" {
