@@ -129,6 +129,36 @@ func TestOldPiecesMakeRoom(t *testing.T) {
 	}
 }
 
+// A file that is closed, as those of a shuffle that ended are, takes its keys with it. What is in use stays until it is given back and the file is closed.
+func TestKeysEndWithTheirFile(t *testing.T) {
+	e := newEnds(t, 4096, Options{})
+	files := newFiles(t, e, 4*filePiece)
+	f, data := dataFile(t, 2*filePiece)
+	other, otherData := dataFile(t, filePiece)
+	ended, used, stays := pin(t, e, files, f, 0, 10), pin(t, e, files, f, filePiece, 10), pin(t, e, files, other, 0, 10)
+	key := ended.Parts[0].Remote
+	ended.Release()
+	stays.Release()
+	files.Forget(f)
+	if n := files.Registered(); n != 2*filePiece {
+		t.Errorf("%d bytes are registered, want those in use and those of the other file", n)
+	}
+	c := e.dial(t)
+	if !bytes.Equal(e.fetch(t, c, used.Parts), data[filePiece:filePiece+10]) || !bytes.Equal(e.fetch(t, c, stays.Parts), otherData[:10]) {
+		t.Error("what is registered still does not have its bytes")
+	}
+	outcome := make(chan error, 1)
+	c.Read(Read{Local: e.here.SGE(0, 10), Remote: key, Done: func(err error) { outcome <- err }})
+	if err := result(t, outcome); !errors.Is(err, verbs.WCRemAccessErr) {
+		t.Errorf("by a key of the file that was closed: %v", err)
+	}
+	used.Release()
+	files.Forget(f)
+	if n := files.Registered(); n != filePiece {
+		t.Errorf("%d bytes are registered, want those of the other file", n)
+	}
+}
+
 // A piece that was just used is left alone: what comes then finds no room.
 func TestPiecesRest(t *testing.T) {
 	e := newEnds(t, 4096, Options{})
