@@ -280,3 +280,33 @@ func TestGauges(t *testing.T) {
 	n.executor.Leave()
 	expect(0, 0)
 }
+
+// Whoever knows the data files, as a device does, is told before one is closed: when its shuffle ends and none of its blocks is being served.
+func TestClosingTellsOfEndedShuffles(t *testing.T) {
+	told := 0
+	n := newNode(t, RegistryOptions{Closing: func(f *os.File) {
+		if _, err := f.Stat(); err != nil {
+			t.Errorf("the file is closed already: %v", err)
+		}
+		told++
+	}}, nil)
+	expect := func(want int) {
+		t.Helper()
+		if told != want {
+			t.Errorf("told of %d files, want %d", told, want)
+		}
+	}
+	n.commit(1, 1, []byte("abc"))
+	n.commit(1, 2, []byte("def"))
+	n.commit(2, 1, []byte("ghi"))
+	open := n.locateBlocks(reduces(1, 1, 0, 1), reduces(1, 2, 0, 1), reduces(2, 1, 0, 1))
+	n.expect(open[0], []byte("abc"))
+	n.expect(open[2], []byte("ghi"))
+	expect(0) // they stay open for who asks next
+	n.executor.UnregisterShuffle(1)
+	expect(1)
+	n.expect(open[1], []byte("def"))
+	expect(2)
+	n.executor.Leave()
+	expect(3)
+}
