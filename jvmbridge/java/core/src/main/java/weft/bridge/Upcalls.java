@@ -26,8 +26,8 @@ import weft.proto.BridgeProto.UpcallError;
  * come on the event loop.
  */
 final class Upcalls {
-  /** Blocks up to this long travel inside the answer. */
-  static final int INLINE = 64 << 10;
+  /** Blocks up to this long travel inside the answer, and so never by RDMA; a test that wants to see that sets it lower. */
+  static final int INLINE = Integer.getInteger("weft.upcall.inline", 64 << 10);
 
   private static final Logger LOG = LoggerFactory.getLogger(Upcalls.class);
 
