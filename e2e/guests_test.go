@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -76,7 +77,11 @@ func (c *Cluster) runGuests(t *testing.T, memory string, apps ...*guestApp) {
 	}
 }
 
-func (a *guestApp) path(name string) string { return filepath.Join(a.cluster.dir, "apps", a.name, name) }
+func (a *guestApp) path(name string) string {
+	return filepath.Join(a.cluster.dir, "apps", a.name, name)
+}
+
+var connectedLine = regexp.MustCompile(`Connected to Spark cluster with app ID (\S+)`)
 
 // collect reads what came of the application.
 func (a *guestApp) collect(t *testing.T, err error) {
@@ -90,6 +95,9 @@ func (a *guestApp) collect(t *testing.T, err error) {
 	a.stderr.Write(read("err"))
 	close(a.ended)
 	a.Wait(t)
+	if m := connectedLine.FindStringSubmatch(a.Driver); m != nil { // who is not weft.it.Jobs does not print it
+		a.App = m[1]
+	}
 	for _, host := range []string{Host1, Host2} {
 		var g guest
 		if err := json.Unmarshal(read(host+".json"), &g); err != nil {

@@ -22,11 +22,7 @@ const (
 // transport that WEFT_TEST_SPARK_TRANSPORT names: tcp, or rdma. Blocks are of some 100 bytes to 4 MiB, of shuffles, broadcasts and cached
 // partitions.
 func TestGuests(t *testing.T) {
-	transport := os.Getenv("WEFT_TEST_SPARK_TRANSPORT")
-	device := map[string]string{"tcp": "none", "rdma": "auto"}[transport]
-	if device == "" {
-		t.Fatalf("WEFT_TEST_SPARK_TRANSPORT is %q, neither tcp nor rdma", transport)
-	}
+	transport, device := guestsTransport(t)
 	jobs := []string{"groupByKey:reduces=32", "broadcast", "cachedrdd", "bigblocks"}
 	c := newCluster("guests", "3.5.9", 2)
 	c.prepareInGuests(t)
@@ -63,6 +59,17 @@ func TestGuests(t *testing.T) {
 	if broken != nil {
 		t.Run("daemon killed", func(t *testing.T) { broken.checkKilled(t, whole) })
 	}
+}
+
+// guestsTransport is by which transport blocks are to come, and the device that is to be chosen for that.
+func guestsTransport(t *testing.T) (transport, device string) {
+	t.Helper()
+	transport = os.Getenv("WEFT_TEST_SPARK_TRANSPORT")
+	device = map[string]string{"tcp": "none", "rdma": "auto"}[transport]
+	if device == "" {
+		t.Fatalf("WEFT_TEST_SPARK_TRANSPORT is %q, neither tcp nor rdma", transport)
+	}
+	return transport, device
 }
 
 // inGuestKilled adds an application in the middle of which Host2's daemon is killed, while Host1 READs blocks from it.
@@ -128,6 +135,17 @@ func receivedBy(s status.Status, transport string) status.Transfer {
 // check checks that all blocks for a guest came by the transport, and returns their bytes.
 func (g guest) check(t *testing.T, host, transport string) int64 {
 	t.Helper()
+	g.checkTransfers(t, host, transport, eagerBlock)
+	tcp, rdma := receivedBy(g.Status, "tcp"), receivedBy(g.Status, "rdma")
+	if transport == "rdma" {
+		g.checkPackets(t, host, rdma)
+	}
+	return tcp.Bytes + rdma.Bytes
+}
+
+// checkTransfers checks that all blocks for a guest came by the transport, but for those of up to eager bytes, which come by tcp.
+func (g guest) checkTransfers(t *testing.T, host, transport string, eager int64) {
+	t.Helper()
 	tcp, rdma, packets := receivedBy(g.Status, "tcp"), receivedBy(g.Status, "rdma"), g.PacketsAfter-g.PacketsBefore
 	t.Logf("%s received %d blocks, %d bytes by tcp; %d blocks, %d bytes by rdma; its device %d packets", host, tcp.Blocks, tcp.Bytes, rdma.Blocks,
 		rdma.Bytes, packets)
@@ -138,18 +156,16 @@ func (g guest) check(t *testing.T, host, transport string) int64 {
 		t.Errorf("%s received nothing by %s", host, transport)
 	}
 	if transport == "rdma" {
-		if tcp.Bytes > tcp.Blocks*eagerBlock {
-			t.Errorf("%s received blocks above %d bytes by tcp", host, eagerBlock)
+		if tcp.Bytes > tcp.Blocks*eager {
+			t.Errorf("%s received blocks above %d bytes by tcp", host, eager)
 		}
 		// A single large one would not show in that.
 		if r := g.Status.RDMA; r == nil || r.HiddenBlocks != 0 || r.Broken != "" {
 			t.Errorf("%s does not expose all blocks: %+v", host, r)
 		}
-		g.checkPackets(t, host, rdma)
 	} else if rdma.Blocks != 0 || packets != 0 {
 		t.Errorf("%s used its RDMA device", host)
 	}
-	return tcp.Bytes + rdma.Bytes
 }
 
 // checkPackets checks that the blocks came out of the peer's memory by READs: as many packets as these take were received. A READ of n bytes is

@@ -29,6 +29,14 @@ func (c Conf) With(more Conf) Conf {
 	return all
 }
 
+// flags are those of spark-submit.
+func (c Conf) flags() (flags []string) {
+	for _, key := range slices.Sorted(maps.Keys(c)) {
+		flags = append(flags, "--conf", key+"="+c[key])
+	}
+	return flags
+}
+
 // Stock is a small application on Spark as it comes.
 var Stock = Conf{"spark.executor.memory": "1g", "spark.driver.memory": "1g"}
 
@@ -108,10 +116,7 @@ func (c *Cluster) start(t testing.TB, conf Conf, markers string, jobs []string) 
 
 // arguments are those of spark-submit.
 func (c *Cluster) arguments(conf Conf, markers string, jobs []string) []string {
-	args := []string{"--class", "weft.it.Jobs"}
-	for _, key := range slices.Sorted(maps.Keys(conf)) {
-		args = append(args, "--conf", key+"="+conf[key])
-	}
+	args := append([]string{"--class", "weft.it.Jobs"}, conf.flags()...)
 	args = append(args, filepath.Join(c.dir, "weft-it.jar"))
 	if markers != "" {
 		args = append(args, "--marker-dir", markers)
