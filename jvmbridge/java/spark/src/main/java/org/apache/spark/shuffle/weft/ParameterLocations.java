@@ -109,11 +109,9 @@ final class ParameterLocations extends BlockManagerMaster {
   public boolean updateBlockInfo(
       BlockManagerId self, BlockId block, StorageLevel level, long memory, long disk) {
     String name = block.name();
-    if (isParameter(name)) {
-      if (name.contains(SHARED)) {
-        String slice = name.replace(SHARED, SLICE);
-        own.put(slice, local.apply(BlockId.apply(slice)));
-      }
+    if (isParameter(name) && name.contains(SHARED)) {
+      String slice = name.replace(SHARED, SLICE);
+      own.put(slice, local.apply(BlockId.apply(slice)));
       forgetAll();
     } else if (block.isRDD() && isLaidOutAnew()) {
       forgetAll();
