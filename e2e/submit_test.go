@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -60,10 +61,28 @@ type Run struct {
 
 	cluster *Cluster
 	markers string
-	stdout  bytes.Buffer
-	stderr  bytes.Buffer
+	stdout  output
+	stderr  output
 	ended   chan struct{}
 	err     error
+}
+
+// output is what a program printed so far, for who reads while it runs.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
 }
 
 // limit is for one application, many times what it takes.
@@ -95,9 +114,15 @@ func (c *Cluster) StartStopping(t testing.TB, conf Conf, jobs ...string) *Run {
 
 func (c *Cluster) start(t testing.TB, conf Conf, markers string, jobs []string) *Run {
 	t.Helper()
+	return c.launch(t, markers, c.arguments(conf, markers, jobs))
+}
+
+// launch runs spark-submit with these arguments.
+func (c *Cluster) launch(t testing.TB, markers string, args []string) *Run {
+	t.Helper()
 	r := &Run{cluster: c, markers: markers, ended: make(chan struct{})}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	cmd := c.command(ctx, "submit", c.arguments(conf, markers, jobs)...)
+	cmd := c.command(ctx, "submit", args...)
 	cmd.Stdout, cmd.Stderr = &r.stdout, &r.stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -20,10 +20,12 @@ type Summary struct {
 	NettyBlocks, NettyBytes int64
 	Fallbacks               map[string]int64 // blocks by reason
 	Leases, Leaks           int64
+	LookupsDriver           int64 // for parameter blocks of BigDL's
+	LookupsCached           int64
 }
 
 var summaryLine = regexp.MustCompile(`weft: summary executor=(\S+) weft_blocks=(\d+) weft_bytes=(\d+) netty_blocks=(\d+) netty_bytes=(\d+)` +
-	` fallbacks=\{(.*)\} leases=(\d+) leaks=(\d+)`)
+	` fallbacks=\{(.*)\} leases=(\d+) leaks=(\d+) parameter_lookups_driver=(\d+) parameter_lookups_cached=(\d+)`)
 
 // Summaries returns those of the driver and of every executor that ended in peace.
 func (r *Run) Summaries(t testing.TB) (all []Summary) {
@@ -49,6 +51,7 @@ func (r *Run) summaries(t testing.TB) (all []Summary) {
 				}
 			}
 			s.Leases, s.Leaks = number(t, m[7]), number(t, m[8])
+			s.LookupsDriver, s.LookupsCached = number(t, m[9]), number(t, m[10])
 			all = append(all, s)
 		}
 	}

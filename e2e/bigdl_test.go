@@ -1,0 +1,235 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// What BigDL's LeNet is trained with: an epoch has 16 iterations, and each of two executors reads one block of weights and one of gradients
+// in each.
+const (
+	lenetBatch  = 64
+	lenetTrain  = 1024
+	lenetTest   = 512
+	lenetEpochs = 3
+	iterations  = lenetEpochs * lenetTrain / lenetBatch
+)
+
+var (
+	connectedLine = regexp.MustCompile(`Connected to Spark cluster with app ID (\S+)`)
+	perfectLine   = regexp.MustCompile(fmt.Sprintf(`Epoch %d .*Top1Accuracy is Accuracy\(correct: %d, count: %[2]d,`, lenetEpochs, lenetTest))
+	// inSecondEpoch comes after the first checkpoint.
+	inSecondEpoch = regexp.MustCompile(`\[Iteration 20\].*Trained`)
+	retriedLine   = regexp.MustCompile(`Retrying \d+ times`)
+)
+
+// TestBigDL trains LeNet by BigDL's own program, unchanged, on data that any of its runs learns to the last image.
+func TestBigDL(t *testing.T) {
+	t.Run("3.1.3", func(t *testing.T) { testLeNet(t, bigdlCluster(t, "3.1.3")) })
+	t.Run("3.1.3/executor killed", testLeNetKilled)
+	t.Run("3.5.9", func(t *testing.T) { testLeNet(t, bigdlCluster(t, "3.5.9")) })
+}
+
+// testLeNet has all parameter blocks, broadcasts and results come by weft, and the driver asked once for each of the other executor's
+// parameter blocks.
+func testLeNet(t *testing.T, c *Cluster) {
+	r := c.startLeNet(t, c.WithWeft())
+	r.waitLeNet(t)
+	if r.err != nil {
+		t.Fatalf("BigDL ended with %v:\n%s", r.err, tail(r.Driver, 40))
+	}
+	r.checkLearnt(t)
+	r.checkAllByWeft(t)
+	r.checkWarnings(t)
+	for _, s := range r.summaries(t) {
+		t.Logf("%+v", s)
+		if s.Executor == "driver" {
+			if s.WeftBlocks == 0 {
+				t.Error("the driver got no task's result by weft")
+			}
+			continue
+		}
+		if s.LookupsDriver != 2 {
+			t.Errorf("executor %s asked the driver %d times for 2 parameter blocks", s.Executor, s.LookupsDriver)
+		}
+		reads := s.LookupsDriver + s.LookupsCached
+		if reads < 2*iterations || s.WeftBlocks < reads {
+			t.Errorf("executor %s read %d parameter blocks in %d iterations, and %d blocks by weft", s.Executor, reads, iterations, s.WeftBlocks)
+		}
+	}
+	c.AwaitIdle(t, 30*time.Second)
+}
+
+// testLeNetKilled kills an executor in mid-training. With a checkpoint BigDL lays out its parameters anew, under the same names, one half of
+// them on the executor that comes instead; without one it gives up. With weft as with stock Spark.
+func testLeNetKilled(t *testing.T) {
+	c := bigdlCluster(t, "3.1.3")
+	for name, conf := range map[string]Conf{"stock": Stock, "weft": c.WithWeft().With(shortGrace)} {
+		t.Run(name, func(t *testing.T) {
+			checkpoints, err := os.MkdirTemp(c.dir, "checkpoints-")
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := c.killDuring(t, conf, "--checkpoint", checkpoints)
+			if r.err != nil || !retriedLine.MatchString(r.Driver) {
+				t.Fatalf("BigDL did not recover: %v\n%s", r.err, tail(r.Driver, 60))
+			}
+			r.checkLearnt(t)
+			if name == "weft" {
+				r.checkMoved(t)
+			}
+			c.AwaitIdle(t, 30*time.Second)
+
+			r = c.killDuring(t, conf)
+			if r.err == nil || retriedLine.MatchString(r.Driver) {
+				t.Errorf("BigDL went on without a checkpoint: %v\n%s", r.err, tail(r.Driver, 20))
+			}
+			c.AwaitIdle(t, 30*time.Second)
+		})
+	}
+}
+
+// killDuring kills the executor on Host1 and returns the run when it has ended.
+func (c *Cluster) killDuring(t *testing.T, conf Conf, args ...string) *Run {
+	t.Helper()
+	r := c.startLeNet(t, conf, args...)
+	r.awaitLine(t, inSecondEpoch)
+	c.Signal(t, Host1, "executor", syscall.SIGKILL)
+	r.waitLeNet(t)
+	return r
+}
+
+// checkMoved checks that the executor that lived on found the blocks of the new one, by weft, and asked for them no more often than there was
+// reason to.
+func (r *Run) checkMoved(t *testing.T) {
+	t.Helper()
+	all := r.Summaries(t)
+	moved := 0
+	for _, s := range all {
+		t.Logf("%+v", s)
+		if s.Leases != 0 || s.Leaks != 0 {
+			t.Errorf("leases were not given back: %+v", s)
+		}
+		if s.Executor == "driver" {
+			continue
+		}
+		moved++
+		reads := s.LookupsDriver + s.LookupsCached
+		if s.LookupsDriver > 10 || s.LookupsCached < iterations/2 || s.WeftBlocks < reads-5 {
+			t.Errorf("executor %s: %+v", s.Executor, s)
+		}
+	}
+	if moved != 2 {
+		t.Errorf("%d executors ended in peace, not the one that lived on and the one that came: %+v", moved, all)
+	}
+}
+
+func (r *Run) checkLearnt(t *testing.T) {
+	t.Helper()
+	if !perfectLine.MatchString(r.Driver) {
+		t.Errorf("LeNet did not learn all %d images in %d epochs:\n%s", lenetTest, lenetEpochs,
+			strings.Join(regexp.MustCompile(`.*Top1Accuracy.*`).FindAllString(r.Driver, -1), "\n"))
+	}
+}
+
+// bigdlCluster has one core on each host, and BigDL's jars, data and logging in its directory.
+func bigdlCluster(t *testing.T, version string) *Cluster {
+	t.Helper()
+	c := cluster(t, version, 2, "--cores", "1")
+	dir := c.bigdlDir()
+	if _, err := os.Stat(dir); err == nil {
+		return c
+	}
+	if out, err := exec.Command(filepath.Join(root, "scripts/bigdl")).CombinedOutput(); err != nil {
+		t.Fatalf("scripts/bigdl: %v\n%s", err, out)
+	}
+	for _, name := range []string{"mnist", "logging"} {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	writeMNIST(t, filepath.Join(dir, "mnist"), "train", lenetTrain)
+	writeMNIST(t, filepath.Join(dir, "mnist"), "t10k", lenetTest)
+	for name, text := range bigdlLogging {
+		if err := os.WriteFile(filepath.Join(dir, "logging", name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return c
+}
+
+func (c *Cluster) bigdlDir() string { return filepath.Join(c.dir, "bigdl") }
+
+// bigdlLogging has all be logged as Spark does by itself. BigDL's jar holds files of these names that would not. Spark 3.1 logs by log4j,
+// BigDL and Spark 3.5 by log4j2.
+var bigdlLogging = map[string]string{
+	"log4j.properties": `log4j.rootCategory=INFO, console
+log4j.appender.console=org.apache.log4j.ConsoleAppender
+log4j.appender.console.target=System.err
+log4j.appender.console.layout=org.apache.log4j.PatternLayout
+log4j.appender.console.layout.ConversionPattern=%d{yy/MM/dd HH:mm:ss} %p %c{1}: %m%n
+`,
+	"log4j2-test.xml": `<Configuration>
+  <Appenders><Console name="c" target="SYSTEM_ERR"><PatternLayout pattern="%d{yy/MM/dd HH:mm:ss} %p %c{1}: %m%n"/></Console></Appenders>
+  <Loggers><Root level="info"><AppenderRef ref="c"/></Root></Loggers>
+</Configuration>
+`,
+}
+
+// startLeNet is BigDL's own main program with these keys beside those that BigDL wants, and more of its arguments.
+func (c *Cluster) startLeNet(t *testing.T, conf Conf, args ...string) *Run {
+	t.Helper()
+	jars := filepath.Join(root, "build/bigdl")
+	path := []string{filepath.Join(c.bigdlDir(), "logging"), filepath.Join(jars, "dllib.jar"), filepath.Join(jars, "core.jar"), filepath.Join(jars, "mllib-"+c.Spark, "*")}
+	if conf["spark.shuffle.manager"] != "" {
+		path = append(path, c.WeftJar())
+	}
+	conf = conf.With(Conf{
+		"spark.driver.extraClassPath":   strings.Join(path, ":"),
+		"spark.executor.extraClassPath": strings.Join(path, ":"),
+		"spark.driver.extraJavaOptions": "-Dbigdl.utils.LoggerFilter.disable=true",
+		"spark.executor.cores":          "1",
+		"spark.cores.max":               "2",
+		"spark.serializer":              "org.apache.spark.serializer.JavaSerializer",
+		"spark.locality.wait":           "10s", // its models stay where they are
+		"spark.speculation":             "false",
+		"spark.executor.memory":         "1500m",
+	})
+	arguments := slices.Concat([]string{"--class", "com.intel.analytics.bigdl.dllib.models.lenet.Train"}, conf.flags(),
+		[]string{filepath.Join(jars, "dllib.jar"), "-f", filepath.Join(c.bigdlDir(), "mnist"), "-b", fmt.Sprint(lenetBatch), "-e", fmt.Sprint(lenetEpochs)}, args)
+	return c.launch(t, "", arguments)
+}
+
+// waitLeNet is Wait for a program that does not print its id and may fail.
+func (r *Run) waitLeNet(t *testing.T) {
+	t.Helper()
+	<-r.ended
+	r.Driver = r.stdout.String() + r.stderr.String()
+	m := connectedLine.FindStringSubmatch(r.Driver)
+	if m == nil {
+		t.Fatalf("no application came to be: %v\n%s", r.err, tail(r.Driver, 40))
+	}
+	r.App = m[1]
+}
+
+// awaitLine waits until the driver has logged such a line.
+func (r *Run) awaitLine(t *testing.T, line *regexp.Regexp) {
+	t.Helper()
+	for !line.MatchString(r.stderr.String()) {
+		select {
+		case <-r.ended:
+			t.Fatalf("BigDL ended before it logged %q: %v\n%s", line, r.err, tail(r.stderr.String(), 40))
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
