@@ -13,12 +13,9 @@ var allowed = map[string][]string{
 	"weft/bench/train": {"weft/bench/...", "weft/bigdl", "weft/bigdl/data"},
 	"weft/bench/rdma":  {"weft/bench/raw", "weft/shuffle/rdma", "weft/verbs"}, // and here the transport's connections by themselves
 
-	"weft/bigdl":            {"weft/bigdl/data"},
-	"weft/bigdl/data":       {"weft/bigdl/data/..."}, // files: nothing of blocks or Spark
-	"weft/bigdl/data/store": {},                      // where files lie; and below it, what is in them
-	"weft/bigdl/data/cifar": {},
-	"weft/bigdl/data/mnist": {},
-	"weft/bigdl/data/synth": {},
+	"weft/bigdl":          {"weft/bigdl/data"},
+	"weft/bigdl/data":     {"weft/bigdl/data/..."}, // files: nothing of blocks or Spark
+	"weft/bigdl/data/...": {},                      // each knows one format, or none
 
 	"weft/jvmbridge":            {"weft/jvmbridge/shm", "weft/shuffle", "weft/shuffle/mempool", "weft/internal/metrics", "weft/internal/pb/...", "weft/internal/invariants", "weft/internal/version"},
 	"weft/jvmbridge/bridgetest": {"weft/jvmbridge/shm", "weft/internal/pb/..."}, // for tests: not the server, so that each checks the other
@@ -39,6 +36,7 @@ var allowed = map[string][]string{
 
 	"weft/scripts/...": {},                       // tools of the test hosts
 	"weft/e2e":         {"weft/internal/status"}, // it uses what users have
+	"weft/e2e/data":    {"weft/bigdl/data/..."},  // data sets beside Hadoop's own programs
 
 	"weft/internal/arch": {},
 	"weft/internal/doctor": {

@@ -1,0 +1,81 @@
+import java.io.File;
+import java.nio.ByteBuffer;
+import java.security.MessageDigest;
+import java.util.Arrays;
+import java.util.HexFormat;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.Path;
+import org.apache.hadoop.io.SequenceFile;
+import org.apache.hadoop.io.SequenceFile.CompressionType;
+import org.apache.hadoop.io.Text;
+import org.apache.hadoop.io.compress.CompressionCodec;
+import org.apache.hadoop.util.ReflectionUtils;
+
+/** Reads and writes sequence files of images by Hadoop's own classes, as BigDL does. Run as a single source file on Spark's jars. */
+class SeqFiles {
+  public static void main(String[] args) throws Exception {
+    switch (args[0]) {
+      case "read" -> read(new Path(args[1]));
+      case "write" -> write(new Path(args[1]), args[2], Integer.parseInt(args[3]));
+      default -> throw new IllegalArgumentException(args[0]);
+    }
+  }
+
+  /** Prints records, sum of labels, SHA-256 over labels, keys and values, and how many records a reader finds that begins in the middle. */
+  static void read(Path folder) throws Exception {
+    var conf = new Configuration();
+    var files = folder.getFileSystem(conf).listStatus(folder);
+    Arrays.sort(files);
+    var digest = MessageDigest.getInstance("SHA-256");
+    int records = 0, labels = 0, late = 0;
+    for (FileStatus file : files) {
+      try (var reader = new SequenceFile.Reader(conf, SequenceFile.Reader.file(file.getPath()))) {
+        Text key = new Text(), value = new Text();
+        while (reader.next(key, value)) {
+          var parts = key.toString().split("\n");
+          int label = (int) Float.parseFloat(parts.length == 1 ? parts[0] : parts[1]);
+          var image = ByteBuffer.wrap(value.copyBytes());
+          int width = image.getInt(), height = image.getInt();
+          if (image.remaining() != 3 * width * height) throw new Exception(file + ": " + width + "x" + height + ", " + image.remaining() + " bytes");
+          records++;
+          labels += label;
+          digest.update(ByteBuffer.allocate(4).putInt(label - 1).array());
+          digest.update(key.copyBytes());
+          digest.update(value.copyBytes());
+        }
+      }
+      try (var reader = new SequenceFile.Reader(conf, SequenceFile.Reader.file(file.getPath()))) {
+        reader.sync(file.getLen() / 2);
+        for (Text key = new Text(), value = new Text(); reader.next(key, value); ) late++;
+      }
+    }
+    System.out.println(records + " " + labels + " " + HexFormat.of().formatHex(digest.digest()) + " " + late);
+  }
+
+  /** Writes a file of images with the given codec; "default" says nothing about compression, as BigDL's generator. */
+  static void write(Path file, String codec, int records) throws Exception {
+    var conf = new Configuration();
+    SequenceFile.Writer.Option[] options = {
+      SequenceFile.Writer.file(file), SequenceFile.Writer.keyClass(Text.class), SequenceFile.Writer.valueClass(Text.class)
+    };
+    if (!codec.equals("default")) {
+      options = Arrays.copyOf(options, 4);
+      options[3] = SequenceFile.Writer.compression(CompressionType.NONE);
+      if (!codec.equals("none")) {
+        var c = (CompressionCodec) ReflectionUtils.newInstance(conf.getClassByName("org.apache.hadoop.io.compress." + codec), conf);
+        options[3] = SequenceFile.Writer.compression(CompressionType.RECORD, c);
+      }
+    }
+    try (var writer = SequenceFile.createWriter(conf, options)) {
+      var random = new java.util.Random(1);
+      for (int i = 0; i < records; i++) {
+        int width = 300 + i, height = 350;
+        var image = ByteBuffer.allocate(8 + 3 * width * height);
+        image.putInt(width).putInt(height);
+        for (int j = 0; image.hasRemaining(); j++) image.put((byte) (j / 100 + random.nextInt(30)));
+        writer.append(new Text(i % 2 == 0 ? String.valueOf(i + 1) : "image " + i + "\n" + (i + 1)), new Text(image.array()));
+      }
+    }
+  }
+}
