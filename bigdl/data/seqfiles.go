@@ -32,7 +32,7 @@ type SeqFiles struct {
 }
 
 // WriteSeqFiles writes sequence files, in train/ and val/ of To, out of the class folders in train/ and val/ of From. Either part may be
-// missing, not both. A file that is there already is an error, and is left as it is.
+// missing, not both. Where To has train/ or val/ already, nothing is written.
 func WriteSeqFiles(ctx context.Context, c SeqFiles) error {
 	if c.PerFile < 1 {
 		return fmt.Errorf("%d images in a file: at least 1 is needed", c.PerFile)
@@ -50,6 +50,9 @@ func WriteSeqFiles(ctx context.Context, c SeqFiles) error {
 		return err
 	}
 	defer func() { _ = to.Close() }()
+	if err := absent(to, outputs[ImageNet]...); err != nil {
+		return err
+	}
 	var classes []imagenet.Class
 	parts := 0
 	for i, part := range []string{imagenet.Train, imagenet.Val} {

@@ -3,11 +3,14 @@ package data
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"image"
 	"image/jpeg"
 	"io"
+	"io/fs"
 	"path"
+	"slices"
 
 	"weft/bigdl/data/cifar"
 	"weft/bigdl/data/imagenet"
@@ -30,7 +33,7 @@ const (
 )
 
 // Synthesize writes a learnable synthetic data set in a published format to a folder, a path or hdfs://HOST:PORT/PATH. The same seed gives
-// the same images. A file that is there already is an error, and is left as it is.
+// the same images. Where a part of such a data set is there already, nothing is written.
 func Synthesize(ctx context.Context, location string, f Format, n Size, seed uint64) error {
 	write := map[Format]func(context.Context, store.Folder, Size, uint64) error{CIFAR10: synthCIFAR, MNIST: synthMNIST, ImageNet: synthImageNet}[f]
 	if write == nil {
@@ -50,8 +53,30 @@ func Synthesize(ctx context.Context, location string, f Format, n Size, seed uin
 		return err
 	}
 	defer func() { _ = folder.Close() }()
+	if err := absent(folder, outputs[f]...); err != nil {
+		return err
+	}
 	if err := write(ctx, folder, n, seed); err != nil {
 		return fmt.Errorf("synthetic %s in %s: %w", f, location, err)
+	}
+	return nil
+}
+
+// outputs are the files or folders that a data set consists of.
+var outputs = map[Format][]string{
+	CIFAR10:  slices.Concat(cifar.Train, cifar.Test),
+	MNIST:    {mnist.Train.Images, mnist.Train.Labels, mnist.Test.Images, mnist.Test.Labels},
+	ImageNet: {imagenet.Train, imagenet.Val},
+}
+
+// absent fails where one of these is there, so that no data set is a mixture of two.
+func absent(folder store.Folder, names ...string) error {
+	for _, name := range names {
+		if _, err := fs.Stat(folder, name); err == nil {
+			return fmt.Errorf("%s: %w: give another folder, or remove it; nothing was written", store.Join(folder.String(), name), fs.ErrExist)
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
 	return nil
 }

@@ -71,11 +71,14 @@ func detect(fsys fs.FS) (Format, error) {
 	if err != nil {
 		return "", err
 	}
-	known := map[string]Format{imagenet.Train: ImageNet, imagenet.Val: ImageNet}
-	for _, name := range slices.Concat(cifar.Train, cifar.Test) {
+	known := map[string]Format{}
+	for _, name := range outputs[ImageNet] {
+		known[name] = ImageNet
+	}
+	for _, name := range outputs[CIFAR10] {
 		known[name] = CIFAR10
 	}
-	for _, name := range []string{mnist.Train.Images, mnist.Train.Labels, mnist.Test.Images, mnist.Test.Labels} {
+	for _, name := range outputs[MNIST] {
 		known[name], known[name+".gz"] = MNIST, MNIST
 	}
 	found := map[Format]string{}

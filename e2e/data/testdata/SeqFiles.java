@@ -1,4 +1,3 @@
-import java.io.File;
 import java.nio.ByteBuffer;
 import java.security.MessageDigest;
 import java.util.Arrays;
@@ -15,15 +14,23 @@ import org.apache.hadoop.util.ReflectionUtils;
 /** Reads and writes sequence files of images by Hadoop's own classes, as BigDL does. Run as a single source file on Spark's jars. */
 class SeqFiles {
   public static void main(String[] args) throws Exception {
-    switch (args[0]) {
-      case "read" -> read(new Path(args[1]));
-      case "write" -> write(new Path(args[1]), args[2], Integer.parseInt(args[3]));
-      default -> throw new IllegalArgumentException(args[0]);
+    for (var arg : Arrays.asList(args).subList(1, args.length)) {
+      switch (args[0]) {
+        case "read" -> {
+          try {
+            System.out.println("ok " + read(new Path(arg)));
+          } catch (Throwable t) {
+            System.out.println("failed " + t);
+          }
+        }
+        case "write" -> write(new Path(arg), arg.substring(arg.lastIndexOf('.') + 1));
+        default -> throw new IllegalArgumentException(args[0]);
+      }
     }
   }
 
-  /** Prints records, sum of labels, SHA-256 over labels, keys and values, and how many records a reader finds that begins in the middle. */
-  static void read(Path folder) throws Exception {
+  /** Records, sum of labels, SHA-256 over labels, keys and values, and how many records a reader finds that begins in the middle. */
+  static String read(Path folder) throws Exception {
     var conf = new Configuration();
     var files = folder.getFileSystem(conf).listStatus(folder);
     Arrays.sort(files);
@@ -50,14 +57,14 @@ class SeqFiles {
         for (Text key = new Text(), value = new Text(); reader.next(key, value); ) late++;
       }
     }
-    System.out.println(records + " " + labels + " " + HexFormat.of().formatHex(digest.digest()) + " " + late);
+    return records + " " + labels + " " + HexFormat.of().formatHex(digest.digest()) + " " + late;
   }
 
-  /** Writes a file of images with the given codec; "default" says nothing about compression, as BigDL's generator. */
-  static void write(Path file, String codec, int records) throws Exception {
+  /** Writes a file of five images with the given codec; "default" says nothing about compression, as BigDL's generator. */
+  static void write(Path folder, String codec) throws Exception {
     var conf = new Configuration();
     SequenceFile.Writer.Option[] options = {
-      SequenceFile.Writer.file(file), SequenceFile.Writer.keyClass(Text.class), SequenceFile.Writer.valueClass(Text.class)
+      SequenceFile.Writer.file(new Path(folder, "train/a.seq")), SequenceFile.Writer.keyClass(Text.class), SequenceFile.Writer.valueClass(Text.class)
     };
     if (!codec.equals("default")) {
       options = Arrays.copyOf(options, 4);
@@ -69,7 +76,7 @@ class SeqFiles {
     }
     try (var writer = SequenceFile.createWriter(conf, options)) {
       var random = new java.util.Random(1);
-      for (int i = 0; i < records; i++) {
+      for (int i = 0; i < 5; i++) {
         int width = 300 + i, height = 350;
         var image = ByteBuffer.allocate(8 + 3 * width * height);
         image.putInt(width).putInt(height);
