@@ -62,8 +62,8 @@ func TestSynthesizeWritesThePublishedFiles(t *testing.T) {
 }
 
 func TestSynthesizeIsThatOfItsSeed(t *testing.T) {
-	n := data.Size{Train: 20, Test: 10}
-	for _, f := range []data.Format{data.CIFAR10, data.MNIST} {
+	n := data.Size{Train: 20, Test: 10, Side: 16}
+	for _, f := range []data.Format{data.CIFAR10, data.MNIST, data.ImageNet} {
 		a, b, c := contents(t, synthesize(t, f, n, 7)), contents(t, synthesize(t, f, n, 7)), contents(t, synthesize(t, f, n, 8))
 		for name := range a {
 			if a[name] != b[name] {

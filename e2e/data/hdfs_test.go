@@ -76,7 +76,7 @@ func TestHDFS(t *testing.T) {
 	if err := data.WriteSeqFiles(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
-	check(t, "sequence files in HDFS", parseSeen(t, seqFiles(t, "3.5.9", "read", location + "/seq/train")[0]), verify(t, s.To).Parts[0])
+	check(t, "sequence files in HDFS", parseSeen(t, seqFiles(t, "3.5.9", "read", location+"/seq/train")[0]), verify(t, s.To).Parts[0])
 	s.From, s.To = local+"/imagenet", local+"/seq"
 	if err := data.WriteSeqFiles(t.Context(), s); err != nil {
 		t.Fatal(err)

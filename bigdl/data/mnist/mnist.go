@@ -66,13 +66,14 @@ func NewReader(images, labels io.Reader, names Set) (*Reader, error) {
 // header reads a magic number, a count and sizes that must be those given.
 func header(r io.Reader, file string, magic uint32, sizes ...uint32) (count int, err error) {
 	b := make([]byte, 8+4*len(sizes))
-	if n, err := io.ReadFull(r, b); errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return 0, fmt.Errorf("%s: has %d bytes, and its header alone has %d: the file is truncated; fetch it again", file, n, len(b))
-	} else if err != nil {
+	n, err := io.ReadFull(r, b)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return 0, fmt.Errorf("%s: header: %w", file, err)
 	}
 	switch got := binary.BigEndian.Uint32(b); {
-	case got == magic:
+	case got == magic && n == len(b):
+	case got == magic || n < 4:
+		return 0, fmt.Errorf("%s: has %d bytes, and its header alone has %d: the file is truncated; fetch it again", file, n, len(b))
 	case got>>16 == 0x1f8b:
 		return 0, fmt.Errorf("%s: is a gzip file: name it %s.gz, or unpack it (gunzip)", file, file)
 	case got == magicImages || got == magicLabels:
@@ -85,11 +86,11 @@ func header(r io.Reader, file string, magic uint32, sizes ...uint32) (count int,
 			return 0, fmt.Errorf("%s: says that an image has %d rows or columns, and MNIST's have %d: it is another data set, or damaged", file, got, want)
 		}
 	}
-	n := binary.BigEndian.Uint32(b[4:])
-	if n > 1<<30 {
-		return 0, fmt.Errorf("%s: says that it has %d records: the file is damaged; fetch it again", file, n)
+	records := binary.BigEndian.Uint32(b[4:])
+	if records > 1<<30 {
+		return 0, fmt.Errorf("%s: says that it has %d records: the file is damaged; fetch it again", file, records)
 	}
-	return int(n), nil
+	return int(records), nil
 }
 
 // Len is the number of records that the files say they have.

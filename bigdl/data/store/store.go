@@ -41,7 +41,7 @@ func Open(ctx context.Context, location string) (Folder, error) {
 
 // Join is the location of something below another.
 func Join(location, name string) string {
-	return strings.TrimRight(location, "/") + "/" + path.Clean(name)
+	return strings.TrimRight(location, "/") + "/" + name
 }
 
 // partial is the name of a file until it is complete: Hadoop takes no file for input that begins like this.
