@@ -18,7 +18,7 @@ import (
 
 func benchCommand() *cobra.Command {
 	c := &cobra.Command{Use: "bench", Short: "Measure weft beside stock Spark and the raw limits"}
-	c.AddCommand(benchAllCommand(), benchDataCommand(), benchFetchCommand(), benchModelCommand(), benchRDMACommand(), benchRawCommand(), benchShuffleCommand(), benchTrainCommand())
+	c.AddCommand(benchAllCommand(), benchDataCommand(), benchFetchCommand(), benchModelCommand(), benchRDMACommand(), benchRawCommand(), benchReportCommand(), benchShuffleCommand(), benchTrainCommand())
 	return c
 }
 

@@ -1,0 +1,81 @@
+package report
+
+import (
+	"fmt"
+	"image/color"
+	"slices"
+
+	"weft/bench/result"
+)
+
+// group is the runs of one comparison, or of several that are drawn together.
+type group struct {
+	key  result.Config
+	runs []result.Run
+}
+
+// groupBy puts runs of equal keys together, in the order in which they come.
+func groupBy(runs []result.Run, key func(result.Config) result.Config) []group {
+	var gs []group
+	for _, r := range runs {
+		k := key(r.Config)
+		i := slices.IndexFunc(gs, func(g group) bool { return g.key == k })
+		if i < 0 {
+			i, gs = len(gs), append(gs, group{key: k})
+		}
+		gs[i].runs = append(gs[i].runs, r)
+	}
+	return gs
+}
+
+// good leaves failed runs out: no plot and no average has them.
+func good(runs []result.Run) []result.Run {
+	return slices.DeleteFunc(slices.Clone(runs), func(r result.Run) bool { return r.Failure != "" })
+}
+
+// first is the first repeat of each implementation.
+func first(runs []result.Run) []result.Run {
+	var out []result.Run
+	for _, r := range runs {
+		if !slices.ContainsFunc(out, func(o result.Run) bool { return o.Impl == r.Impl }) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// label says what the arms of a comparison have in common.
+func label(c result.Config) string {
+	return fmt.Sprintf("%s, Spark %s, %s, %d x %d cores, batch %d, %s, %s, seed %d", c.Model, c.Spark, linkLabel(c.Link), c.Executors, c.Cores, c.Batch,
+		length(c), c.Data, c.Seed)
+}
+
+func length(c result.Config) string {
+	if c.Iterations > 0 {
+		return fmt.Sprintf("%d iterations", c.Iterations)
+	}
+	return fmt.Sprintf("%d epochs", c.Epochs)
+}
+
+// linkLabel never lets a shaped link pass for the network that it is shaped like.
+func linkLabel(link string) string {
+	if link == "as is" {
+		return "link as is"
+	}
+	return "link shaped to " + link
+}
+
+var (
+	grey    = color.RGBA{0x88, 0x88, 0x88, 0xff}
+	palette = []color.Color{
+		color.RGBA{0x00, 0x72, 0xb2, 0xff}, color.RGBA{0xd5, 0x5e, 0x00, 0xff}, color.RGBA{0x00, 0x9e, 0x73, 0xff},
+		color.RGBA{0xcc, 0x79, 0xa7, 0xff}, color.RGBA{0xe6, 0x9f, 0x00, 0xff}, color.RGBA{0x56, 0xb4, 0xe9, 0xff},
+	}
+)
+
+func implColor(impl string) color.Color {
+	if i := slices.Index([]string{result.Stock, "weft-tcp", "weft-rdma"}, impl); i >= 0 {
+		return palette[i]
+	}
+	return palette[len(palette)-1]
+}
