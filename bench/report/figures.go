@@ -31,17 +31,17 @@ func publishedSection(runs []result.Run) (section, error) {
 		"with weft, on the machine and links named below: only the ratios can stand beside each other, and where no run of ours used RDMA, they compare different things."}
 	var ratios, times []bar
 	for _, v := range published {
-		ratios = append(ratios, bar{label: fmt.Sprintf("published, %s: %s, RDMA to IPoIB", v.Figure, v.What), parts: []float64{v.Ratio}, colors: []color.Color{grey}})
+		ratios = append(ratios, bar{label: fmt.Sprintf("published, %s: %s\nRDMA to IPoIB", v.Figure, v.What), parts: []float64{v.Ratio}, colors: []color.Color{grey}})
 		if v.IPoIB > 0 {
 			times = append(times,
-				bar{label: fmt.Sprintf("%s: %s, IPoIB", v.Figure, v.What), parts: []float64{v.IPoIB}, colors: []color.Color{grey}},
+				bar{label: fmt.Sprintf("%s: %s\nIPoIB", v.Figure, v.What), parts: []float64{v.IPoIB}, colors: []color.Color{grey}},
 				bar{label: "RDMA", parts: []float64{v.RDMA}, colors: []color.Color{color.Black}})
 		}
 	}
 	for _, r := range result.Ratios(runs, lastEpoch) {
 		if r.Pairs > 0 {
 			ratios = append(ratios, bar{
-				label: fmt.Sprintf("ours: %s, %d x %d cores, batch %d, %s, %s to stock", r.Arm.Model, r.Arm.Executors, r.Arm.Cores, r.Arm.Batch, linkLabel(r.Arm.Link), r.Impl),
+				label: fmt.Sprintf("ours: %s, %d x %d cores, batch %d\n%s, %s to stock", r.Arm.Model, r.Arm.Executors, r.Arm.Cores, r.Arm.Batch, linkLabel(r.Arm.Link), r.Impl),
 				parts: []float64{r.Median}, colors: []color.Color{implColor(r.Impl)}, low: r.Min, high: r.Max,
 			})
 		}

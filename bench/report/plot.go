@@ -88,14 +88,13 @@ func lines(x, y string, series []line) (*plot.Plot, error) {
 	return p, nil
 }
 
-// bars draws bars from top to bottom; legend names the parts.
+// bars draws bars from top to bottom, each with its length in numbers; legend names the parts.
 func bars(x string, all []bar, legend []string) (*plot.Plot, error) {
 	p := newPlot(x, "")
 	width := vg.Length(min(28, 240/float64(len(all))))
 	labels := make([]string, len(all))
 	for i, b := range all {
 		at := float64(len(all) - 1 - i)
-		labels[len(all)-1-i] = b.label
 		var below *plotter.BarChart
 		sum := 0.0
 		for j, v := range b.parts {
@@ -114,6 +113,7 @@ func bars(x string, all []bar, legend []string) (*plot.Plot, error) {
 				p.Legend.Add(legend[j], c)
 			}
 		}
+		labels[len(all)-1-i] = b.label + ": " + num(sum)
 		if b.high > 0 {
 			e, err := plotter.NewXErrorBars(spread{plotter.XYs{{X: sum, Y: at}}, plotter.XErrors{{Low: sum - b.low, High: b.high - sum}}})
 			if err != nil {
@@ -137,10 +137,10 @@ type spread struct {
 	plotter.XErrors
 }
 
-// SVG is the figure for the page.
+// svg is the figure for the page.
 func (f figure) svg() (string, error) {
 	c := vgsvg.New(pixels(Width), pixels(Height))
-	f.plot.Draw(draw.New(c))
+	f.plot.Draw(padded(draw.New(c)))
 	var b bytes.Buffer
 	if _, err := c.WriteTo(&b); err != nil {
 		return "", fmt.Errorf("figure %s: %w", f.name, err)
@@ -152,15 +152,22 @@ func (f figure) svg() (string, error) {
 	return "<svg" + string(svg), nil
 }
 
-// savePNG writes the figure to dir.
+// savePNG writes the figure to dir, with title and note in it.
 func (f figure) savePNG(dir string) error {
 	c := vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(pixels(Width), pixels(Height)), vgimg.UseDPI(dpi))}
-	f.plot.Draw(draw.New(c))
+	p := *f.plot
+	p.Title.Text, p.Title.Padding = f.Title+"\n"+f.Note, vg.Points(6)
+	p.Title.TextStyle.Font.Variant, p.Title.TextStyle.Font.Size = "Sans", vg.Points(10)
+	p.Draw(padded(draw.New(c)))
 	var b bytes.Buffer
 	if _, err := c.WriteTo(&b); err != nil {
 		return fmt.Errorf("figure %s: %w", f.name, err)
 	}
 	return os.WriteFile(filepath.Join(dir, f.name+".png"), b.Bytes(), 0o644)
+}
+
+func padded(c draw.Canvas) draw.Canvas {
+	return draw.Crop(c, vg.Points(8), -vg.Points(16), vg.Points(8), -vg.Points(8))
 }
 
 func pixels(n int) vg.Length { return vg.Length(n) * vg.Inch / dpi }
