@@ -84,8 +84,8 @@ func dataSeqfileCommand() *cobra.Command {
 		Short: "Write the Hadoop sequence files from which BigDL reads ImageNet",
 		Long: "Reads train/ and val/ in FROM, each with a folder of images for each class, and writes sequence files into train/ and val/ in TO: a\n" +
 			"record has the label, from 1 in the order of the folders' names, and the pixels. Overwrites nothing.\n\n" +
-			"Every Spark reads the codecs none and deflate. Spark 3.2 and newer read snappy; Spark 3.1 does where Hadoop's native library is\n" +
-			"installed, and otherwise fails with \"native snappy library not available\".",
+			"Every Spark reads the codecs none and deflate. Spark 3.2 and newer read snappy; Spark 3.1 only where Hadoop's native library is\n" +
+			"installed (without it a task ends with UnsatisfiedLinkError, buildSupportsSnappy).",
 		Example: "  weft bench data seqfile imagenet hdfs://namenode:8020/imagenet-seq\n  weft bench data seqfile --codec snappy --names imagenet imagenet-seq",
 		Args:    cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) (err error) {

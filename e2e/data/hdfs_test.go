@@ -94,6 +94,11 @@ func TestHDFS(t *testing.T) {
 		t.Errorf("%d files in HDFS, %d in the folder", len(have), len(want))
 	}
 
+	t.Setenv("HADOOP_CONF_DIR", filepath.Join(hdfs, "conf"))
+	if r := verify(t, "hdfs:///mnist"); r.Parts[0].Records != n.Train {
+		t.Errorf("with the NameNode of the configuration: %+v", r)
+	}
+
 	if err := os.Truncate(filepath.Join(got, "cifar10/data_batch_3.bin"), 3073+100); err != nil {
 		t.Fatal(err)
 	}
