@@ -328,7 +328,7 @@ func TestHostileReader(t *testing.T) {
 	}
 }
 
-// The host vanishes: the last test, since it does not come back.
+// The host vanishes: the last test, by its file, too, since it does not come back.
 func TestZPeerVanishes(t *testing.T) {
 	f := newFar(t, rdma.Options{})
 	c := f.dial(t)
