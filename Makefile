@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/build/go/bin:$(PATH):/usr/local/go/bin
 export GOTOOLCHAIN := local
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-GO_SOURCES = $(shell find cmd daemon verbs shuffle jvmbridge internal bench -name '*.go' -not -name '*_test.go' -not -path '*/target/*') \
+GO_SOURCES = $(shell find cmd daemon verbs shuffle jvmbridge internal bench bigdl -name '*.go' -not -name '*_test.go' -not -path '*/target/*') \
 	$(wildcard verbs/*.[ch]) go.mod go.sum
 JAVA_SOURCES = $(shell find jvmbridge/java -name target -prune -o -path '*/src/main/*' -type f -print -o -name pom.xml -print) \
 	proto/block.proto proto/bridge.proto
@@ -117,5 +117,5 @@ fmt: setup ## Format the Go code and the scripts
 
 .PHONY: clean
 clean: ## Remove what was built, but neither Spark nor BigDL nor Go nor the kernel of the guests
-	find build -mindepth 1 -maxdepth 1 ! -name spark ! -name bigdl ! -name go ! -name rig -exec rm -rf {} +
+	find build -mindepth 1 -maxdepth 1 ! -name spark ! -name bigdl ! -name hdfs ! -name go ! -name rig -exec rm -rf {} +
 	rm -rf jvmbridge/java/*/target
