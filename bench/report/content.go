@@ -116,7 +116,7 @@ type machine struct {
 func machines(runs []result.Run) []machine {
 	var ms []machine
 	for _, r := range runs {
-		m := machine{Machine: r.Machine, Versions: ""}
+		m := machine{Machine: r.Machine}
 		for _, k := range sortedKeys(r.Versions) {
 			m.Versions += k + " " + r.Versions[k] + "; "
 		}

@@ -3,7 +3,6 @@ package report
 import (
 	"fmt"
 	"image/color"
-	"slices"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -166,15 +165,15 @@ func scalability(s *section, gs []group) error {
 // resources are the figures of one comparison's use of something.
 var resources = []struct {
 	file, title, axis string
-	names             []string
+	name              string  // of samples
 	by                float64 // to divide values by
 }{
-	{"8a-network", "Network", "MB per second, received by all hosts' interfaces", []string{result.NetRecv}, 1e6},
-	{"8a-rdma", "RDMA ports", "MB per second, received by all ports", []string{result.RDMARecv}, 1e6},
-	{"8a-rdma-packets", "RDMA ports (soft-RoCE)", "packets per second, received by all ports", []string{result.RDMARecvPackets}, 1},
-	{"8b-memory", "Host memory", "GB, of all processes on all hosts", []string{result.Memory}, 1e9},
-	{"8-gpu", "GPU memory", "GB, of all GPUs", []string{result.GPUMemory}, 1e9},
-	{"8-cpu", "CPU", "busy cores, of all processes on all hosts", []string{result.CPU}, 1},
+	{"8a-network", "Network", "MB per second, received by all hosts' interfaces", result.NetRecv, 1e6},
+	{"8a-rdma", "RDMA ports", "MB per second, received by all ports", result.RDMARecv, 1e6},
+	{"8a-rdma-packets", "RDMA ports (soft-RoCE)", "packets per second, received by all ports", result.RDMARecvPackets, 1},
+	{"8b-memory", "Host memory", "GB, of all processes on all hosts", result.Memory, 1e9},
+	{"8-gpu", "GPU memory", "GB, of all GPUs", result.GPUMemory, 1e9},
+	{"8-cpu", "CPU", "busy cores, of all processes on all hosts", result.CPU, 1},
 }
 
 // resourceSection is the study's figures 8a and 8b.
@@ -187,7 +186,7 @@ func resourceSection(gs []group) (section, error) {
 			for _, r := range first(good(g.runs)) {
 				var total []result.Sample // over hosts, and over what they are of
 				for _, x := range r.Samples {
-					if slices.Contains(what.names, x.Name) {
+					if x.Name == what.name {
 						x.Host, x.Of, x.Value = "", "", x.Value/what.by
 						total = append(total, x)
 					}

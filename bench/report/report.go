@@ -4,6 +4,7 @@ package report
 
 import (
 	_ "embed"
+	"errors"
 	"fmt"
 	"html/template"
 	"os"
@@ -57,11 +58,7 @@ func Write(dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	err = page.Execute(f, c)
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err != nil {
+	if err := errors.Join(page.Execute(f, c), f.Close()); err != nil {
 		return "", fmt.Errorf("%s: %w", name, err)
 	}
 	return name, nil

@@ -73,8 +73,10 @@ func save(t *testing.T, rs []result.Run) string {
 }
 
 var model = []modelRow{
-	{Model: "vgg", Stack: "stock", Nodes: 2, IterationSeconds: 1, EpochSeconds: 10}, {Model: "vgg", Stack: "stock", Nodes: 1000, IterationSeconds: 9, EpochSeconds: 90},
-	{Model: "vgg", Stack: "weft-rdma", Nodes: 2, IterationSeconds: 0.5, EpochSeconds: 5}, {Model: "vgg", Stack: "weft-rdma", Nodes: 1000, IterationSeconds: 4, EpochSeconds: 40},
+	{Model: "vgg", Stack: "stock", Nodes: 2, IterationSeconds: 1, EpochSeconds: 10},
+	{Model: "vgg", Stack: "stock", Nodes: 1000, IterationSeconds: 9, EpochSeconds: 90},
+	{Model: "vgg", Stack: "weft-rdma", Nodes: 2, IterationSeconds: 0.5, EpochSeconds: 5},
+	{Model: "vgg", Stack: "weft-rdma", Nodes: 1000, IterationSeconds: 4, EpochSeconds: 40},
 }
 
 func writeModel(t *testing.T, dir string) {
