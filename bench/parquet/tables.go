@@ -3,6 +3,7 @@
 package parquet
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -98,23 +99,28 @@ func Read(dir string) ([]result.Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	var runs []result.Run
-	at := map[string]int{}
+	runs := make([]result.Run, len(rs))
+	of := map[string]*result.Run{}
 	for i, r := range rs {
-		at[r.ID] = i
-		runs = append(runs, r.Run)
+		runs[i] = r.Run
+		of[r.ID] = &runs[i]
 	}
+	lost := &result.Run{} // takes rows of runs that are not there
+	run := func(id string) *result.Run { return cmp.Or(of[id], lost) }
 	for _, x := range is {
-		r := &runs[at[x.ID]]
+		r := run(x.ID)
 		r.Iterations = append(r.Iterations, x.Iteration)
 	}
 	for _, x := range es {
-		r := &runs[at[x.ID]]
+		r := run(x.ID)
 		r.Epochs = append(r.Epochs, x.Epoch)
 	}
 	for _, x := range ss {
-		r := &runs[at[x.ID]]
+		r := run(x.ID)
 		r.Samples = append(r.Samples, x.Sample)
+	}
+	if n := len(lost.Iterations) + len(lost.Epochs) + len(lost.Samples); n > 0 {
+		return nil, fmt.Errorf("%s: %d rows are of runs that runs.parquet lacks", dir, n)
 	}
 	return runs, nil
 }

@@ -1,6 +1,7 @@
 package parquet
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -99,6 +100,12 @@ func TestDamagedTables(t *testing.T) {
 	}
 	if _, err := Read(dir); err == nil || !strings.Contains(err.Error(), name) {
 		t.Errorf("a cut file: %v", err)
+	}
+	if err := errors.Join(Write(dir, runs()), writeFile[runRow](filepath.Join(dir, "runs.parquet"), nil)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Read(dir); err == nil || !strings.Contains(err.Error(), "3004 rows") {
+		t.Errorf("rows without their run: %v", err)
 	}
 	if err := Write(filepath.Join(dir, "nowhere"), nil); err == nil {
 		t.Error("a folder that is not there is no error")
