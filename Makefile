@@ -69,7 +69,7 @@ test-rdma: $(if $(WEFT_TEST_DEVICE),setup,rig build) ## Run the tests on RDMA ve
 	scripts/test-rdma
 
 .PHONY: test-spark
-test-spark: build spark ## Run real Spark jobs on hosts in network namespaces (needs root); RUN=regexp for a part of them
+test-spark: build spark bigdl ## Run real Spark jobs on hosts in network namespaces (needs root); RUN=regexp for a part of them
 	go test -tags e2e -count=1 -timeout 30m -v $(if $(RUN),-run '$(RUN)') ./e2e/...
 
 .PHONY: spark

@@ -63,15 +63,17 @@ final class Installer {
     BlockStoreClient store = blockManager.blockStoreClient();
     Field serviceField = field("blockTransferService");
     Field storeField = field("blockStoreClient");
-    ParameterLocations locations = runtime.keepsLocations() ? keepLocations(blockManager, runtime) : null;
-    WeftBlockTransferService service = new WeftBlockTransferService(stock, runtime, locations);
+    WeftBlockTransferService service = new WeftBlockTransferService(stock, runtime);
     storeField.set(
         blockManager, store == stock ? service : new WeftBlockStoreClient(store, runtime.fetcher()));
     serviceField.set(blockManager, service);
+    if (runtime.keepsLocations()) {
+      keepLocations(blockManager, service);
+    }
   }
 
-  /** Null where that fails, which costs speed alone. */
-  private static ParameterLocations keepLocations(BlockManager blockManager, WeftRuntime runtime) {
+  /** Where this fails it costs speed alone. */
+  private static void keepLocations(BlockManager blockManager, WeftBlockTransferService service) {
     try {
       BlockManagerMaster stock = blockManager.master();
       if (stock.getClass() != BlockManagerMaster.class) {
@@ -83,13 +85,12 @@ final class Installer {
               stock.driverHeartbeatEndPoint(),
               SparkEnv.get().conf(),
               blockManager.blockInfoManager()::get,
-              runtime.fetcher().traffic());
+              service.runtime().fetcher().traffic());
+      service.report(locations); // first, so that no answer is kept that no failure would drop
       field("master").set(blockManager, locations);
-      return locations;
     } catch (Throwable e) { // also a member that this Spark lacks
       LOG.warn("weft: each parameter block of BigDL's is looked up at the driver, as this Spark's BlockManagerMaster cannot be"
           + " extended: {}", e.toString());
-      return null;
     }
   }
 

@@ -24,14 +24,17 @@ final class WeftBlockTransferService extends BlockTransferService {
   private final BlockTransferService stock;
   private final WeftRuntime runtime;
   private final Fetcher fetcher;
-  private final ParameterLocations locations; // null: none are kept
+  private volatile ParameterLocations locations; // null: none are kept
 
-  WeftBlockTransferService(
-      BlockTransferService stock, WeftRuntime runtime, ParameterLocations locations) {
+  WeftBlockTransferService(BlockTransferService stock, WeftRuntime runtime) {
     this.stock = stock;
     this.runtime = runtime;
     this.fetcher = runtime.fetcher();
-    this.locations = locations;
+  }
+
+  /** Has fetches of a block tell these when they fail. */
+  void report(ParameterLocations to) {
+    this.locations = to;
   }
 
   WeftRuntime runtime() {
