@@ -15,11 +15,11 @@ import (
 	"time"
 )
 
-// What BigDL's LeNet is trained with: an epoch has 16 iterations, and each of two executors reads one block of weights and one of gradients
-// in each.
+// What BigDL's LeNet is trained with: an epoch has 20 iterations, and each executor reads one block of weights and one of gradients
+// of each other one in each.
 const (
-	lenetBatch  = 64
-	lenetTrain  = 1024
+	lenetBatch  = 48 // two and three executors divide it
+	lenetTrain  = 960
 	lenetTest   = 512
 	lenetEpochs = 3
 	iterations  = lenetEpochs * lenetTrain / lenetBatch
@@ -29,7 +29,7 @@ var (
 	connectedLine = regexp.MustCompile(`Connected to Spark cluster with app ID (\S+)`)
 	accuracyLine  = regexp.MustCompile(fmt.Sprintf(`Epoch %d .*Top1Accuracy is Accuracy\(correct: (\d+), count: %d,`, lenetEpochs, lenetTest))
 	// inSecondEpoch comes after the first checkpoint.
-	inSecondEpoch = regexp.MustCompile(`\[Iteration 20\].*Trained`)
+	inSecondEpoch = regexp.MustCompile(`\[Iteration 25\].*Trained`)
 	retriedLine   = regexp.MustCompile(`Retrying \d+ times`)
 )
 
@@ -43,7 +43,7 @@ func TestBigDL(t *testing.T) {
 // testLeNet has all parameter blocks, broadcasts and results come by weft, and the driver asked once for each of the other executor's
 // parameter blocks.
 func testLeNet(t *testing.T, c *Cluster) {
-	r := c.startLeNet(t, c.WithWeft())
+	r := c.startLeNet(t, c.WithWeft(), 2)
 	r.waitLeNet(t)
 	if r.err != nil {
 		t.Fatalf("BigDL ended with %v:\n%s", r.err, tail(r.Driver, 40))
@@ -67,22 +67,23 @@ func testLeNet(t *testing.T, c *Cluster) {
 	c.AwaitIdle(t, 30*time.Second)
 }
 
-// testLeNetKilled kills an executor in mid-training. With a checkpoint BigDL lays out its parameters anew, under the same names, one half of
-// them on the executor that comes instead; without one it gives up. With weft as with stock Spark.
+// testLeNetKilled kills one of three executors in mid-training. With a checkpoint BigDL lays out its parameters anew, under the same names:
+// those of the killed executor come to another one. Without a checkpoint it gives up. With weft as with stock Spark.
 func testLeNetKilled(t *testing.T) {
 	c := bigdlCluster(t, "3.1.3")
-	for name, conf := range map[string]Conf{"stock": Stock, "weft": c.WithWeft().With(shortGrace)} {
-		t.Run(name, func(t *testing.T) {
+	for _, conf := range []Conf{c.WithWeft().With(shortGrace), Stock} {
+		weft := conf["spark.shuffle.manager"] != ""
+		t.Run(map[bool]string{true: "weft", false: "stock"}[weft], func(t *testing.T) {
 			checkpoints, err := os.MkdirTemp(c.dir, "checkpoints-")
 			if err != nil {
 				t.Fatal(err)
 			}
 			r := c.killDuring(t, conf, "--checkpoint", checkpoints)
-			if r.err != nil || !retriedLine.MatchString(r.Driver) {
-				t.Fatalf("BigDL did not recover: %v\n%s", r.err, tail(r.Driver, 60))
+			if retries := retriedLine.FindAllString(r.Driver, -1); r.err != nil || len(retries) != 1 {
+				t.Fatalf("BigDL did not recover by one retry: %v %v\n%s", retries, r.err, tail(r.Driver, 60))
 			}
 			r.checkLearnt(t, lenetTest*9/10) // some iterations less
-			if name == "weft" {
+			if weft {
 				r.checkMoved(t)
 			}
 			c.AwaitIdle(t, 30*time.Second)
@@ -99,35 +100,35 @@ func testLeNetKilled(t *testing.T) {
 // killDuring kills the executor on Host1 and returns the run when it has ended.
 func (c *Cluster) killDuring(t *testing.T, conf Conf, args ...string) *Run {
 	t.Helper()
-	r := c.startLeNet(t, conf, args...)
+	r := c.startLeNet(t, conf, 3, args...)
 	r.awaitLine(t, inSecondEpoch)
 	c.Signal(t, Host1, "executor", syscall.SIGKILL)
 	r.waitLeNet(t)
 	return r
 }
 
-// checkMoved checks that the executor that lived on found the blocks of the new one, by weft, and asked for them no more often than there was
-// reason to.
+// checkMoved checks that the executors that lived on went on to read parameters by weft, and that each asked the driver when it had reason
+// to: for the 4 blocks of the others at first, for what it missed of the killed executor, and for what was laid out anew.
 func (r *Run) checkMoved(t *testing.T) {
 	t.Helper()
-	all := r.Summaries(t)
-	moved := 0
-	for _, s := range all {
+	lived, asked := 0, int64(0)
+	for _, s := range r.Summaries(t) {
 		t.Logf("%+v", s)
 		if s.Leases != 0 || s.Leaks != 0 {
 			t.Errorf("leases were not given back: %+v", s)
 		}
-		if s.Executor == "driver" {
+		if s.Executor == "driver" || s.LookupsDriver == 0 { // or one that came late and got no part of the work
 			continue
 		}
-		moved++
+		lived++
+		asked += s.LookupsDriver
 		reads := s.LookupsDriver + s.LookupsCached
-		if s.LookupsDriver > 10 || s.LookupsCached < iterations/2 || s.WeftBlocks < reads-5 {
+		if s.LookupsDriver > 16 || s.LookupsCached < iterations || s.WeftBlocks < reads-8 {
 			t.Errorf("executor %s: %+v", s.Executor, s)
 		}
 	}
-	if moved != 2 {
-		t.Errorf("%d executors ended in peace, not the one that lived on and the one that came: %+v", moved, all)
+	if lived < 2 || asked <= 8 {
+		t.Errorf("%d executors read parameters, and asked the driver %d times", lived, asked)
 	}
 }
 
@@ -147,7 +148,7 @@ func (r *Run) checkLearnt(t *testing.T, enough int64) {
 // bigdlCluster has one core on each host, and BigDL's jars, data and logging in its directory.
 func bigdlCluster(t *testing.T, version string) *Cluster {
 	t.Helper()
-	c := cluster(t, version, 2, "--cores", "1")
+	c := cluster(t, version, 3, "--cores", "1")
 	dir := c.bigdlDir()
 	if _, err := os.Stat(dir); err == nil {
 		return c
@@ -189,7 +190,7 @@ log4j.appender.console.layout.ConversionPattern=%d{yy/MM/dd HH:mm:ss} %p %c{1}: 
 }
 
 // startLeNet is BigDL's own main program with these keys beside those that BigDL wants, and more of its arguments.
-func (c *Cluster) startLeNet(t *testing.T, conf Conf, args ...string) *Run {
+func (c *Cluster) startLeNet(t *testing.T, conf Conf, executors int, args ...string) *Run {
 	t.Helper()
 	jars := filepath.Join(root, "build/bigdl")
 	path := []string{filepath.Join(c.bigdlDir(), "logging"), filepath.Join(jars, "dllib.jar"), filepath.Join(jars, "core.jar"), filepath.Join(jars, "mllib-"+c.Spark, "*")}
@@ -201,7 +202,7 @@ func (c *Cluster) startLeNet(t *testing.T, conf Conf, args ...string) *Run {
 		"spark.executor.extraClassPath": strings.Join(path, ":"),
 		"spark.driver.extraJavaOptions": "-Dbigdl.utils.LoggerFilter.disable=true",
 		"spark.executor.cores":          "1",
-		"spark.cores.max":               "2",
+		"spark.cores.max":               fmt.Sprint(executors),
 		"spark.serializer":              "org.apache.spark.serializer.JavaSerializer",
 		"spark.locality.wait":           "10s", // its models stay where they are
 		"spark.speculation":             "false",
