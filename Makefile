@@ -31,14 +31,20 @@ setup: ## Install what is missing: Java 17, Maven, gcc, headers of libibverbs an
 build: setup build/weft build/weft-spark.jar build/delaylink ## Build build/weft, build/weft-spark.jar and build/weft-it.jar
 
 # Without netgo and osusergo the C library would look up names and users: more of it would be needed, and other settings would count.
+GO_BUILD = CGO_ENABLED=1 go build -trimpath -buildvcs=false -ldflags '-s -w -X weft/internal/version.linked=$(VERSION)'
+
 build/weft: $(GO_SOURCES)
-	CGO_ENABLED=1 go build -tags netgo,osusergo -trimpath -buildvcs=false -ldflags '-s -w -X weft/internal/version.linked=$(VERSION)' -o $@ ./cmd/weft
+	$(GO_BUILD) -tags netgo,osusergo -o $@ ./cmd/weft
+
+# The daemon that travels inside the shim's jar: without the benchmarks, whose libraries are as large as all the rest.
+build/daemon/weft: $(GO_SOURCES)
+	$(GO_BUILD) -tags netgo,osusergo,nobench -o $@ ./cmd/weft
 
 build/delaylink: scripts/delaylink/main.go go.mod go.sum
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -o $@ ./scripts/delaylink
 
-# The daemon travels inside the shim's jar. One run of Maven makes both jars.
-build/weft-spark.jar build/weft-it.jar &: build/weft $(JAVA_SOURCES)
+# One run of Maven makes both jars.
+build/weft-spark.jar build/weft-it.jar &: build/daemon/weft $(JAVA_SOURCES)
 	$(MVN) package -DskipTests
 	touch build/weft-spark.jar build/weft-it.jar
 
@@ -56,7 +62,7 @@ test-unit: setup ## Run the Go tests, with the race detector and all assertions
 	go test -race -tags invariants ./...
 
 .PHONY: test-java
-test-java: setup build/weft ## Run the Java tests
+test-java: setup build/daemon/weft ## Run the Java tests
 	$(MVN) verify
 
 .PHONY: rig

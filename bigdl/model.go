@@ -22,8 +22,8 @@ var models = []Model{
 	{"lenet", "LeNet-5", data.MNIST},
 	{"cifar10-quick", "CIFAR-10 Quick", data.CIFAR10},
 	{"vgg", "VGG-16 in its CIFAR-10 form", data.CIFAR10},
-	{"alexnet", "AlexNet", "imagenet"},
-	{"inception-v1", "Inception-v1 (GoogLeNet)", "imagenet"},
+	{"alexnet", "AlexNet", data.ImageNet},
+	{"inception-v1", "Inception-v1 (GoogLeNet)", data.ImageNet},
 }
 
 // Models are all of them.

@@ -2,12 +2,14 @@ package train
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 
 	"weft/bigdl"
 	"weft/bigdl/data"
+	"weft/bigdl/data/seqfile"
 )
 
 // Data says what is trained on.
@@ -36,11 +38,21 @@ func (d Data) ready(ctx context.Context, model, dir string) (string, error) {
 	if _, err := os.Stat(folder); err == nil {
 		return folder, nil
 	}
-	if err := os.RemoveAll(folder + ".tmp"); err != nil {
+	made, images := folder+".tmp", folder+".images"
+	if err := errors.Join(os.RemoveAll(made), os.RemoveAll(images)); err != nil {
 		return "", err
 	}
-	if err := data.Synthesize(ctx, folder+".tmp", m.Data, d.Size, d.Seed); err != nil {
+	if m.Data == data.ImageNet { // which BigDL reads from sequence files
+		if err := data.Synthesize(ctx, images, m.Data, d.Size, d.Seed); err != nil {
+			return "", err
+		}
+		err = data.WriteSeqFiles(ctx, data.SeqFiles{From: images, To: made, Codec: seqfile.None, PerFile: 128, Seed: d.Seed})
+		err = errors.Join(err, os.RemoveAll(images))
+	} else {
+		err = data.Synthesize(ctx, made, m.Data, d.Size, d.Seed)
+	}
+	if err != nil {
 		return "", err
 	}
-	return folder, os.Rename(folder+".tmp", folder)
+	return folder, os.Rename(made, folder)
 }

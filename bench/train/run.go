@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"weft/bench/cluster"
+	"weft/bench/parquet"
 	"weft/bench/result"
 	"weft/bench/sample"
 	"weft/bigdl"
@@ -73,7 +74,7 @@ func Run(ctx context.Context, c Config) (runs []result.Run, err error) {
 		}
 		p.ended(r, there && r.Failure == "")
 		runs = append(runs, r)
-		if err := result.WriteRows(c.Out, runs); err != nil {
+		if err := errors.Join(result.WriteRows(c.Out, runs), parquet.Write(c.Out, runs)); err != nil {
 			return runs, err
 		}
 	}
@@ -192,7 +193,7 @@ func (c Config) read(ctx context.Context, h *hosts, r *result.Run, logs string, 
 
 // readSummaries waits for the executors, which end a moment after the driver.
 func (c Config) readSummaries(ctx context.Context, h *hosts, r *result.Run, app, driver string) error {
-	for wait := 100; ; wait-- {
+	for wait := 600; ; wait-- {
 		logs, err := h.logs(app)
 		if err != nil {
 			return err
@@ -211,7 +212,8 @@ func (c Config) readSummaries(ctx context.Context, h *hosts, r *result.Run, app,
 			return nil
 		}
 		if wait == 0 {
-			return fmt.Errorf("%d of %d JVMs told by which way their blocks came (%s, and executors' logs in %s)", n, r.Executors+1, driver, h.Dir)
+			r.Failure = fmt.Sprintf("%d of %d JVMs told by which way their blocks came (%s, and executors' logs in %s)", n, r.Executors+1, driver, h.Dir)
+			return nil
 		}
 		select {
 		case <-ctx.Done():
