@@ -36,7 +36,10 @@ func writeFile[R any](name string, rows []R) (err error) {
 	if len(rows) == 0 {
 		return nil
 	}
-	group := w.AppendRowGroup()
+	group, err := w.AppendRowGroupChecked()
+	if err != nil {
+		return err
+	}
 	values := reflect.ValueOf(rows)
 	for _, c := range cs {
 		cw, err := group.NextColumn()

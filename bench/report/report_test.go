@@ -105,11 +105,16 @@ func write(t *testing.T, dir string) string {
 
 var drawing = regexp.MustCompile(`(?s)<svg.*?</svg>`)
 
-// The page without its drawings is testdata/report.html: what a reader finds in it is to be read there.
-func TestPage(t *testing.T) {
+func TestReport(t *testing.T) {
 	dir := save(t, runs())
 	writeModel(t, dir)
 	text := write(t, dir)
+	t.Run("page", func(t *testing.T) { testPage(t, text) })
+	t.Run("drawings", func(t *testing.T) { testDrawings(t, dir, text) })
+}
+
+// The page without its drawings is testdata/report.html: what a reader finds in it is to be read there.
+func testPage(t *testing.T, text string) {
 	if outside := regexp.MustCompile(`(?i)(src|href)=|url\(|@import|<script|<link`).FindString(text); outside != "" {
 		t.Errorf("the page needs something beside it: %s", outside)
 	}
@@ -130,10 +135,7 @@ func TestPage(t *testing.T) {
 }
 
 // Each drawing names what it shows, and only that.
-func TestDrawings(t *testing.T) {
-	dir := save(t, runs())
-	writeModel(t, dir)
-	text := write(t, dir)
+func testDrawings(t *testing.T, dir, text string) {
 	figures := regexp.MustCompile(`(?s)<figcaption>(.*?)<.*?(<svg.*?</svg>)`).FindAllStringSubmatch(text, -1)
 	count := map[string]int{}
 	for _, f := range figures {
