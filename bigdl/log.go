@@ -2,7 +2,6 @@ package bigdl
 
 import (
 	"bufio"
-	_ "embed" // for Log4j2
 	"fmt"
 	"io"
 	"regexp"
@@ -10,11 +9,6 @@ import (
 	"strings"
 	"time"
 )
-
-// Log4j2 is the configuration for DriverOptions.
-//
-//go:embed log4j2.xml
-var Log4j2 []byte
 
 // Iteration is one as the driver logged it. Times of phases are the averages over its tasks, in seconds.
 type Iteration struct {
@@ -51,7 +45,7 @@ var phases = map[string]func(*Iteration) *float64{
 	"aggregrateGradientParition average executor": func(i *Iteration) *float64 { return &i.AggregateGradient }, // its own spelling
 }
 
-// ParseLog reads what was logged as Log4j2 has it. A log that is still written ends anywhere: a last line without its end is not read.
+// ParseLog reads what the driver logged. A log that is still written ends anywhere: a last line without its end is not read.
 func ParseLog(r io.Reader) (iterations []Iteration, epochs []Epoch, err error) {
 	in := bufio.NewReader(r)
 	for {

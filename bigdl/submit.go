@@ -1,7 +1,9 @@
 package bigdl
 
 import (
+	"embed"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 )
@@ -39,10 +41,31 @@ func (t Training) Arguments() []string {
 	return args
 }
 
-// ClassPath are the entries that driver and executors need: BigDL, its native core, and MLlib of that Spark. home is the folder that
-// scripts/bigdl filled.
-func ClassPath(home, spark string) []string {
-	return []string{filepath.Join(home, "dllib.jar"), filepath.Join(home, "core.jar"), filepath.Join(home, "mllib-"+spark, "*")}
+// ClassPath are the entries that driver and executors need: the folder that WriteLogging filled, BigDL, its native core, and MLlib of that Spark.
+// home is the folder that scripts/bigdl filled.
+func ClassPath(logging, home, spark string) []string {
+	return []string{logging, filepath.Join(home, "dllib.jar"), filepath.Join(home, "core.jar"), filepath.Join(home, "mllib-"+spark, "*")}
+}
+
+//go:embed logging
+var logging embed.FS
+
+// WriteLogging writes configurations of log4j and log4j2 to the folder dir: all goes to standard error, as Spark's by itself.
+func WriteLogging(dir string) error {
+	files, err := logging.ReadDir("logging")
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		b, err := logging.ReadFile("logging/" + f.Name())
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, f.Name()), b, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Conf are Spark's keys that BigDL wants, with executors of so many cores each. It trains in as many tasks as there are executors, which must all
@@ -60,8 +83,8 @@ func Conf(executors, cores int) map[string]string {
 	}
 }
 
-// DriverOptions are Java options of the driver: BigDL logs each iteration, with the times of its phases, by the log4j2 configuration at config
-// into the file log.
-func DriverOptions(config, log string) string {
-	return fmt.Sprintf("-Dbigdl.utils.LoggerFilter.disable=true -Dlog4j2.configurationFile=file:%s -Dweft.bigdl.log=%s", config, log)
+// DriverOptions are Java options of the driver: BigDL logs each iteration, with the times of its phases, into the file log. logging is the folder
+// that WriteLogging filled.
+func DriverOptions(logging, log string) string {
+	return fmt.Sprintf("-Dbigdl.utils.LoggerFilter.disable=true -Dlog4j2.configurationFile=file:%s -Dweft.bigdl.log=%s", filepath.Join(logging, "driver.xml"), log)
 }

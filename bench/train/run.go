@@ -83,8 +83,9 @@ func Run(ctx context.Context, c Config) (runs []result.Run, err error) {
 
 // run runs a row.
 func (c Config) run(ctx context.Context, h *hosts, row row, p *progress) (result.Run, error) {
+	logs := filepath.Join(c.Out, "logs", row.ID())
 	r := result.Run{
-		Config: row.Config, Machine: machine(), Conf: c.conf(row.Config), Versions: map[string]string{"weft": c.Version, "bigdl": "dllib 2.4.0, core 2.3.0"},
+		Config: row.Config, Machine: machine(), Conf: c.conf(row.Config, logs), Versions: map[string]string{"weft": c.Version, "bigdl": "dllib 2.4.0, core 2.3.0"},
 	}
 	folder, err := c.Data.ready(ctx, row.Model, filepath.Join(c.Out, "data"))
 	if err != nil {
@@ -93,12 +94,10 @@ func (c Config) run(ctx context.Context, h *hosts, row row, p *progress) (result
 	if err := h.ready(ctx, row); err != nil {
 		return r, err
 	}
-	logs := filepath.Join(c.Out, "logs", row.ID())
-	config := filepath.Join(logs, "log4j2.xml")
 	if err := errors.Join(os.RemoveAll(logs), os.MkdirAll(logs, 0o755)); err != nil {
 		return r, err
 	}
-	if err := os.WriteFile(config, bigdl.Log4j2, 0o644); err != nil {
+	if err := bigdl.WriteLogging(logs); err != nil {
 		return r, err
 	}
 	driver, err := os.Create(filepath.Join(logs, "driver.log"))

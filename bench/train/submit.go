@@ -11,8 +11,8 @@ import (
 )
 
 // conf are Spark's keys for a row: those of BigDL, of weft where it takes part, and over them the user's.
-func (c Config) conf(row result.Config) map[string]string {
-	path := bigdl.ClassPath(filepath.Join(c.Root, "build/bigdl"), row.Spark)
+func (c Config) conf(row result.Config, logs string) map[string]string {
+	path := bigdl.ClassPath(logs, filepath.Join(c.Root, "build/bigdl"), row.Spark)
 	conf := bigdl.Conf(row.Executors, row.Cores)
 	conf["spark.executor.memory"], conf["spark.driver.memory"] = c.Memory, c.Memory
 	if row.Impl != Stock {
@@ -29,7 +29,7 @@ func (c Config) conf(row result.Config) map[string]string {
 
 // submitArgs are those of spark-submit.
 func (c Config) submitArgs(row result.Config, conf map[string]string, folder, logs string) []string {
-	options := bigdl.DriverOptions(filepath.Join(logs, "log4j2.xml"), filepath.Join(logs, "bigdl.log"))
+	options := bigdl.DriverOptions(logs, filepath.Join(logs, "bigdl.log"))
 	args := []string{"--class", bigdl.Main, "--driver-java-options", options}
 	for _, key := range slices.Sorted(maps.Keys(conf)) {
 		args = append(args, "--conf", key+"="+conf[key])
