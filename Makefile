@@ -70,13 +70,13 @@ rig: setup ## Build the kernel of the guests that have soft-RoCE, into build/rig
 	@scripts/rig-kernel
 
 .PHONY: test-rdma
-test-rdma: $(if $(WEFT_TEST_DEVICE),setup,rig build) ## Run the tests on RDMA verbs, and Spark on them, in guests with soft-RoCE; or on WEFT_TEST_DEVICE=mlx5_0 of this machine
+test-rdma: $(if $(WEFT_TEST_DEVICE),setup,rig build bigdl) ## Run the tests on RDMA verbs, and Spark on them, in guests with soft-RoCE; or on WEFT_TEST_DEVICE=mlx5_0 of this machine
 	$(if $(WEFT_TEST_DEVICE),,go test -count=1 -tags rdma$(comma)invariants ./scripts/guests)
 	scripts/test-rdma
 
 .PHONY: test-spark
 test-spark: build spark bigdl ## Run real Spark jobs on hosts in network namespaces (needs root); RUN=regexp for a part of them
-	go test -tags e2e -count=1 -timeout 30m -v $(if $(RUN),-run '$(RUN)') ./e2e/...
+	go test -tags e2e -p 1 -count=1 -timeout 40m -v $(if $(RUN),-run '$(RUN)') ./e2e/...
 
 .PHONY: spark
 spark: setup ## Fetch the Spark lines of the tests into build/spark
@@ -96,7 +96,7 @@ build/weft-bigdl.jar: $(wildcard jvmbridge/java/bigdl/src/main/java/weft/bigdl/*
 	rm -rf build/weft-bigdl.classes
 
 .PHONY: demo
-demo: build ## Run a word count, a sort and a self-join on two hosts, stock Spark beside weft, and compare
+demo: build bigdl ## Run three plain jobs and BigDL's training of VGG on two hosts, stock Spark beside weft, and compare
 	@scripts/demo
 
 .PHONY: bench-fetch
@@ -106,6 +106,12 @@ bench-fetch: build ## Measure block fetches: stock Netty, weft and the raw limit
 .PHONY: bench-shuffle
 bench-shuffle: build ## Measure whole shuffles on Spark, stock beside weft, into build/bench
 	build/weft bench shuffle
+
+.PHONY: bench-train
+bench-train: build bigdl ## Train BigDL's LeNet and VGG, stock beside weft, into build/bench/train; ARGS='...' for other tables (build/weft bench train --help)
+	build/weft bench train $(or $(ARGS),--model lenet --repeats 3)
+	$(if $(ARGS),,build/weft bench train --model vgg --batch 8 --iterations 20 --records 320 --test-records 16 --repeats 3)
+	build/weft bench report build/bench/train
 
 .PHONY: bench-rdma
 bench-rdma: $(if $(filter tcg,$(RIG)),,rig) build/weft ## Measure READs on soft-RoCE beside a bare C loop, into build/bench; RIG=tcg: beside perftest, too

@@ -1,4 +1,4 @@
-//go:build e2e
+//go:build e2e || rdma
 
 package e2e
 
@@ -30,6 +30,9 @@ func writeMNIST(t testing.TB, dir, set string, n int) {
 			level := bright[p/side/cell*(side/cell)+p%side/cell] + 40*rng.NormFloat64()
 			images = append(images, byte(min(max(level, 0), 255)))
 		}
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
 	}
 	for name, data := range map[string][]byte{set + "-images-idx3-ubyte": images, set + "-labels-idx1-ubyte": labels} {
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {

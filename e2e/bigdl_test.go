@@ -26,8 +26,7 @@ const (
 )
 
 var (
-	connectedLine = regexp.MustCompile(`Connected to Spark cluster with app ID (\S+)`)
-	accuracyLine  = regexp.MustCompile(fmt.Sprintf(`Epoch %d .*Top1Accuracy is Accuracy\(correct: (\d+), count: %d,`, lenetEpochs, lenetTest))
+	accuracyLine = regexp.MustCompile(fmt.Sprintf(`Epoch %d .*Top1Accuracy is Accuracy\(correct: (\d+), count: %d,`, lenetEpochs, lenetTest))
 	// inSecondEpoch comes after the first checkpoint.
 	inSecondEpoch = regexp.MustCompile(`\[Iteration 25\].*Trained`)
 	retriedLine   = regexp.MustCompile(`Retrying \d+ times`)

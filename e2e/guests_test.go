@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -81,8 +80,6 @@ func (a *guestApp) path(name string) string {
 	return filepath.Join(a.cluster.dir, "apps", a.name, name)
 }
 
-var connectedLine = regexp.MustCompile(`Connected to Spark cluster with app ID (\S+)`)
-
 // collect reads what came of the application.
 func (a *guestApp) collect(t *testing.T, err error) {
 	t.Helper()
@@ -95,7 +92,7 @@ func (a *guestApp) collect(t *testing.T, err error) {
 	a.stderr.Write(read("err"))
 	close(a.ended)
 	a.Wait(t)
-	if m := connectedLine.FindStringSubmatch(a.Driver); m != nil { // who is not weft.it.Jobs does not print it
+	if m := connectedLine.FindStringSubmatch(a.Driver); m != nil {
 		a.App = m[1]
 	}
 	for _, host := range []string{Host1, Host2} {

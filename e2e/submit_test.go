@@ -38,6 +38,9 @@ func (c Conf) flags() (flags []string) {
 	return flags
 }
 
+// connectedLine is what Spark logs of any application; weft.it.Jobs prints its id, others do not.
+var connectedLine = regexp.MustCompile(`Connected to Spark cluster with app ID (\S+)`)
+
 // Stock is a small application on Spark as it comes.
 var Stock = Conf{"spark.executor.memory": "1g", "spark.driver.memory": "1g"}
 

@@ -60,11 +60,11 @@ func Run(ctx context.Context, c Config) (runs []result.Run, err error) {
 	p := newProgress(c.Progress, len(rows))
 	defer func() { err = errors.Join(err, h.down(ctx)) }()
 	for _, row := range rows {
-		r, there, err := result.Load(c.Out, row.Config)
+		r, kept, err := result.Load(c.Out, row.Config)
 		if err != nil {
 			return runs, err
 		}
-		if !there || r.Failure != "" {
+		if kept = kept && r.Failure == ""; !kept {
 			if r, err = c.run(ctx, h, row, p); err != nil {
 				return runs, err
 			}
@@ -72,13 +72,22 @@ func Run(ctx context.Context, c Config) (runs []result.Run, err error) {
 				return runs, err
 			}
 		}
-		p.ended(r, there && r.Failure == "")
+		p.ended(r, kept)
 		runs = append(runs, r)
-		if err := errors.Join(result.WriteRows(c.Out, runs), parquet.Write(c.Out, runs)); err != nil {
+		if err := c.write(); err != nil {
 			return runs, err
 		}
 	}
 	return runs, nil
+}
+
+// write writes the tables of all runs in the folder, also those of other tables.
+func (c Config) write() error {
+	runs, err := result.LoadAll(c.Out)
+	if err != nil {
+		return err
+	}
+	return errors.Join(result.WriteRows(c.Out, runs), parquet.Write(c.Out, runs))
 }
 
 // run runs a row.
