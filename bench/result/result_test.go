@@ -19,8 +19,10 @@ func lenet(impl string, repeat int) Run {
 		},
 		Started: time.Date(2026, 11, 23, 18, 0, 0, 0, time.UTC), Seconds: 40,
 		Iterations: []Iteration{
-			{N: 1, Epoch: 1, Seconds: 20, GetWeightsSeconds: 5}, {N: 2, Epoch: 1, Seconds: 3, GetWeightsSeconds: 0.3},
-			{N: 3, Epoch: 2, Seconds: 1, GetWeightsSeconds: 0.1}, {N: 4, Epoch: 2, Seconds: 2, GetWeightsSeconds: 0.2},
+			{N: 1, Epoch: 1, Seconds: 20, GetWeightsSeconds: 5},
+			{N: 2, Epoch: 1, Seconds: 3, GetWeightsSeconds: 0.3},
+			{N: 3, Epoch: 2, Seconds: 1, GetWeightsSeconds: 0.1},
+			{N: 4, Epoch: 2, Seconds: 2, GetWeightsSeconds: 0.2},
 		},
 		Epochs: []Epoch{{N: 1, End: 23, Accuracy: &accuracy}, {N: 2, End: 26}},
 	}

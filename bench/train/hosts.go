@@ -43,15 +43,6 @@ func (h *hosts) down(ctx context.Context) error {
 	return h.Run(context.WithoutCancel(ctx), "down")
 }
 
-// names are those of all hosts; the first has the driver.
-func (h *hosts) names() []string {
-	all := []string{"h0"}
-	for i := range h.up.Executors {
-		all = append(all, fmt.Sprintf("h%d", i+1))
-	}
-	return all
-}
-
 // cpu are the seconds that all processes of all hosts took so far.
 func (h *hosts) cpu(ctx context.Context) (float64, error) {
 	out, err := h.Output(ctx, "cpu")
