@@ -19,10 +19,10 @@ const AsIs = "as is"
 
 // Presets are rates in Mbit/s for each core of an executor: what a host of the published study had (cluster B: FDR 56 Gb/s, 24 cores), divided by
 // its cores, so that a core here has as much of the network for its work as one had there. Delays are not shaped: a packet between two
-// namespaces already takes longer than one on that network. docs/benchmarks.md has the sources.
+// namespaces already takes longer than one on that network. Sources: docs/model.md.
 var presets = map[string]int{
-	"ipoib-like": 830,  // IPoIB reaches about 20 Gb/s on FDR
-	"rdma-like":  2270, // verbs reach the data rate, 54.5 Gb/s
+	"ipoib-like": 310,  // 7.5 Gbit/s a host: what Spark's shuffle was seen to move over TCP on a faster network [5]
+	"rdma-like":  2270, // 54.5 Gbit/s a host: FDR's data rate [1, 2], which verbs reach
 }
 
 var rate = regexp.MustCompile(`^[1-9][0-9]*[kmg]bit$`)

@@ -24,7 +24,7 @@ func TestRowsInterleaveArms(t *testing.T) {
 	for _, r := range table.rows(func(string) string { return "d" }) {
 		got = append(got, r.link.Rate+" "+r.Impl)
 	}
-	want := []string{" stock", " weft-tcp", " weft-tcp", " stock", "1660mbit stock", "1660mbit weft-tcp", "1660mbit weft-tcp", "1660mbit stock"}
+	want := []string{" stock", " weft-tcp", " weft-tcp", " stock", "620mbit stock", "620mbit weft-tcp", "620mbit weft-tcp", "620mbit stock"}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %q\nwant %q", got, want)
 	}
