@@ -18,7 +18,7 @@ func (c Config) conf(row result.Config, logs string) map[string]string {
 	if row.Impl != Stock {
 		path = append(path, filepath.Join(c.Root, "build/weft-spark.jar"))
 		conf["spark.shuffle.manager"] = "org.apache.spark.shuffle.weft.WeftShuffleManager"
-		conf["spark.weft.rdma.device"] = map[string]string{WeftTCP: "none", WeftRDMA: "auto"}[row.Impl]
+		conf["spark.weft.rdma.device"] = "none"
 	}
 	path = append(path, filepath.Join(c.Root, "build/weft-bigdl.jar"))
 	conf["spark.driver.extraClassPath"] = strings.Join(path, ":")

@@ -15,7 +15,7 @@ import (
 const (
 	Stock    = "stock"
 	WeftTCP  = "weft-tcp"
-	WeftRDMA = "weft-rdma"
+	WeftRDMA = "weft-rdma" // where there is a device, so not on hosts of this machine
 )
 
 // Table says which runs there are: all combinations, each Repeats times.
@@ -59,8 +59,11 @@ func (t Table) Validate() error {
 		}
 	}
 	for _, impl := range t.Impls {
-		if !slices.Contains([]string{Stock, WeftTCP, WeftRDMA}, impl) {
-			bad("unknown implementation %q; there are %s, %s, %s", impl, Stock, WeftTCP, WeftRDMA)
+		switch {
+		case impl == WeftRDMA:
+			bad("%s: the hosts of this machine are network namespaces and have no RDMA device; `make test-rdma` trains over soft-RoCE", impl)
+		case impl != Stock && impl != WeftTCP:
+			bad("unknown implementation %q; there are %s and %s", impl, Stock, WeftTCP)
 		}
 	}
 	for _, name := range t.Links {

@@ -32,13 +32,13 @@ func TestRowsInterleaveArms(t *testing.T) {
 
 func TestValidateListsAll(t *testing.T) {
 	err := Table{
-		Models: []string{"resnet"}, Impls: []string{"netty"}, Links: []string{"fast", "1gbit,-1s"}, Sparks: []string{"4.1.3"}, Executors: []int{5, 2}, Cores: []int{1, 0},
+		Models: []string{"resnet"}, Impls: []string{"netty", WeftRDMA}, Links: []string{"fast", "1gbit,-1s"}, Sparks: []string{"4.1.3"}, Executors: []int{5, 2}, Cores: []int{1, 0},
 		Batches: []int{7}, Iterations: -1,
 	}.Validate()
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{"resnet", "netty", `"fast"`, "delay", "4.1.3", "not 5", "not 0", "batch of 7", "--epochs", "--iterations", "--repeats"} {
+	for _, want := range []string{"resnet", "netty", "no RDMA device", `"fast"`, "delay", "4.1.3", "not 5", "not 0", "batch of 7", "--epochs", "--iterations", "--repeats"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is missing in\n%v", want, err)
 		}

@@ -1,0 +1,75 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// TestBenchTrain has `weft bench train` train VGG, stock and with weft. Its model and its results are of 60 MB, so that also results of tasks are
+// fetched: nothing comes by Netty, and the driver is asked once for each of the other executor's blocks.
+func TestBenchTrain(t *testing.T) {
+	const iterations, weights = 6, 14_991_946
+	out := filepath.Join(root, "build/e2e/bench-train")
+	if err := os.RemoveAll(out); err != nil { // or there would be nothing to do
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), filepath.Join(root, "build/weft"), "bench", "train", "--root", root, "--out", out, "--model", "vgg", "--batch", "8",
+		"--iterations", "6", "--records", "80", "--test-records", "8")
+	cmd.Stderr = os.Stderr
+	table, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v (log: %s/hosts.log)\n%s", err, out, table)
+	}
+	t.Logf("%s", table)
+	names, err := filepath.Glob(filepath.Join(out, "runs", "*.json"))
+	if err != nil || len(names) != 2 {
+		t.Fatalf("%d runs, %v", len(names), err)
+	}
+	type run struct {
+		Impl, Failure string
+		Iterations    []struct{ Loss float64 } `json:"iteration_list"`
+		BytesWeft     int64                    `json:"bytes_weft"`
+		BytesNetty    int64                    `json:"bytes_netty"`
+		Fallbacks     int64                    `json:"fallbacks"`
+		DriverLookups int64                    `json:"driver_lookups"`
+		CachedLookups int64                    `json:"cached_lookups"`
+	}
+	runs := map[string]run{}
+	for _, name := range names {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var r run
+		if err := json.Unmarshal(b, &r); err != nil {
+			t.Fatal(err)
+		}
+		if r.Failure != "" || len(r.Iterations) != iterations {
+			t.Fatalf("%s: %d iterations, %s", r.Impl, len(r.Iterations), r.Failure)
+		}
+		runs[r.Impl] = r
+	}
+	stock, weft := runs["stock"], runs["weft-tcp"]
+	// Each executor reads a half of the weights, of 2 bytes, and of the gradients in each iteration; the model before, and the results after it, have 4 bytes.
+	if least := int64(iterations * 2 * 2 * weights); weft.BytesWeft < least || weft.BytesNetty != 0 || weft.Fallbacks != 0 {
+		t.Errorf("%d bytes by weft, of %d parameters alone; %d by Netty, %d blocks fell back", weft.BytesWeft, least, weft.BytesNetty, weft.Fallbacks)
+	}
+	if weft.DriverLookups != 4 || weft.CachedLookups < 4*(iterations-1) {
+		t.Errorf("the driver was asked %d times for 4 blocks, %d times the executors knew", weft.DriverLookups, weft.CachedLookups)
+	}
+	if stock.BytesWeft != 0 || stock.CachedLookups != 0 {
+		t.Errorf("stock: %+v", stock)
+	}
+	// Which images make a batch differs from run to run, and the loss of the first with it: between 2.2 and 2.6 for ten classes that nothing is known of.
+	for i := range iterations {
+		if d := math.Abs(stock.Iterations[i].Loss - weft.Iterations[i].Loss); d > 1 {
+			t.Errorf("iteration %d: a loss of %v by stock, of %v with weft", i+1, stock.Iterations[i].Loss, weft.Iterations[i].Loss)
+		}
+	}
+}
