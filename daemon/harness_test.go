@@ -128,7 +128,7 @@ var program = sync.OnceValues(func() (string, error) {
 	}
 	programDir = dir
 	path := filepath.Join(dir, "weft")
-	if out, err := exec.Command("go", "build", "-trimpath", "-o", path, "weft/cmd/weft").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-trimpath", "-tags", "nobench", "-o", path, "weft/cmd/weft").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w\n%s", err, out)
 	}
 	return path, nil

@@ -16,7 +16,7 @@ const oldestGlibc = 28
 
 // The program starts on old systems, and where there is no libibverbs: it asks of the machine only what every C library since has.
 func TestBinaryStartsOnOldSystems(t *testing.T) {
-	file, err := elf.Open(filepath.Join(root, "build/weft"))
+	file, err := elf.Open(filepath.Join(root, "build/daemon/weft"))
 	if err != nil {
 		t.Fatal(err)
 	}

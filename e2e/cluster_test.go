@@ -71,7 +71,7 @@ func (c *Cluster) prepare() error {
 	if err := os.MkdirAll(c.dir, 0o755); err != nil {
 		return err
 	}
-	for _, file := range []string{"weft", "weft-spark.jar", "weft-it.jar"} {
+	for _, file := range []string{"daemon/weft", "weft-spark.jar", "weft-it.jar"} {
 		if out, err := exec.Command("cp", filepath.Join(root, "build", file), c.dir).CombinedOutput(); err != nil {
 			return fmt.Errorf("%w: %s (run 'make build')", err, out)
 		}

@@ -187,7 +187,7 @@ func (c *Cluster) Daemon(t *testing.T, host, binary string) {
 func buildPoisoning(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(current.dir, "weft-poisoning")
-	build := exec.Command("go", "build", "-tags", "invariants", "-o", path, "./cmd/weft")
+	build := exec.Command("go", "build", "-tags", "invariants,nobench", "-o", path, "./cmd/weft")
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -16,7 +16,7 @@ import (
 // bare is the program where no library is installed but the C library: in a mount namespace of its own, whose folder of libraries has no others.
 func bare(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
-	file, err := exec.Command("ldd", filepath.Join(root, "build/weft")).CombinedOutput()
+	file, err := exec.Command("ldd", filepath.Join(root, "build/daemon/weft")).CombinedOutput()
 	libc := regexp.MustCompile(`libc\.so\.6 => (\S+)/libc\.so\.6`).FindSubmatch(file)
 	if err != nil || libc == nil {
 		t.Fatalf("where is its C library? %v: %s (run 'make build')", err, file)
@@ -28,7 +28,7 @@ func bare(t *testing.T, args ...string) *exec.Cmd {
 		}
 	}
 	script := `mount --bind "$1" "$2" && shift 2 && exec "$@"`
-	args = append([]string{"--mount", "sh", "-c", script, "sh", dir, string(libc[1]), filepath.Join(root, "build/weft")}, args...)
+	args = append([]string{"--mount", "sh", "-c", script, "sh", dir, string(libc[1]), filepath.Join(root, "build/daemon/weft")}, args...)
 	cmd := exec.Command("unshare", args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	return cmd
