@@ -108,10 +108,10 @@ bench-shuffle: build ## Measure whole shuffles on Spark, stock beside weft, into
 	build/weft bench shuffle
 
 .PHONY: bench-train
-bench-train: build bigdl ## Train BigDL's LeNet and VGG, stock beside weft, into build/bench/train; ARGS='...' for other tables (build/weft bench train --help)
-	build/weft bench train $(or $(ARGS),--model lenet --repeats 3)
-	$(if $(ARGS),,build/weft bench train --model vgg --batch 8 --iterations 20 --records 320 --test-records 16 --repeats 3)
-	build/weft bench report build/bench/train
+bench-train: build bigdl ## Train BigDL's LeNet and VGG, stock beside weft, into build/bench (build/weft bench train --help: other tables)
+	build/weft bench train --model lenet --repeats 3
+	build/weft bench train --model vgg --batch 8 --iterations 20 --records 320 --test-records 16 --repeats 3
+	build/weft bench report build/bench
 
 .PHONY: bench-rdma
 bench-rdma: $(if $(filter tcg,$(RIG)),,rig) build/weft ## Measure READs on soft-RoCE beside a bare C loop, into build/bench; RIG=tcg: beside perftest, too

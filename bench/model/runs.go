@@ -73,7 +73,7 @@ func CheckRuns(c Costs, runs []result.Row, cores int) []Check {
 	runs = medians(runs)
 	fits := map[group][]result.Row{}
 	for _, r := range runs {
-		if r.Executors == 2 && c.has(r.Model, r.Impl) == nil {
+		if r.Executors == 2 && c.has(r.Model, r.Impl) == nil && r.Cores <= 1 {
 			fits[groupOf(r)] = append(fits[groupOf(r)], r)
 		}
 	}
@@ -81,6 +81,10 @@ func CheckRuns(c Costs, runs []result.Row, cores int) []Check {
 	for _, r := range runs {
 		if err := c.has(r.Model, r.Impl); err != nil {
 			checks = append(checks, Check{Run: r, Why: err.Error()})
+			continue
+		}
+		if r.Cores > 1 {
+			checks = append(checks, Check{Run: r, Why: fmt.Sprintf("its executors have %d cores each, and the model's checks are for one", r.Cores)})
 			continue
 		}
 		two := fits[groupOf(r)]
@@ -175,12 +179,12 @@ func distinct(runs []result.Row) int {
 func medians(runs []result.Row) []result.Row {
 	type key struct {
 		group
-		model, data      string
-		executors, batch int
+		model, data             string
+		executors, cores, batch int
 	}
 	byKey, order := map[key][]result.Row{}, []key{}
 	for _, r := range runs {
-		k := key{groupOf(r), r.Model, r.Data, r.Executors, r.Batch}
+		k := key{groupOf(r), r.Model, r.Data, r.Executors, r.Cores, r.Batch}
 		if byKey[k] == nil {
 			order = append(order, k)
 		}

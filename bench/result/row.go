@@ -15,6 +15,7 @@ type Row struct {
 	Impl                     string    `json:"impl"`
 	Link                     string    `json:"link"`
 	Executors                int       `json:"executors"`
+	Cores                    int       `json:"cores"` // of each executor
 	Batch                    int       `json:"batch"`
 	IterationSeconds         float64   `json:"iteration_s"` // this and the next two: Median
 	GetWeightsSeconds        float64   `json:"get_weights_s"`
@@ -31,7 +32,7 @@ type Row struct {
 // Row reduces the run.
 func (r Run) Row() Row {
 	row := Row{
-		Model: r.Model, Data: r.Data, Spark: r.Spark, Impl: r.Impl, Link: r.Link, Executors: r.Executors, Batch: r.Batch,
+		Model: r.Model, Data: r.Data, Spark: r.Spark, Impl: r.Impl, Link: r.Link, Executors: r.Executors, Cores: r.Cores, Batch: r.Batch,
 		IterationSeconds:         r.Median(func(i Iteration) float64 { return i.Seconds }),
 		GetWeightsSeconds:        r.Median(func(i Iteration) float64 { return i.GetWeightsSeconds }),
 		AggregateGradientSeconds: r.Median(func(i Iteration) float64 { return i.AggregateSeconds }),

@@ -4,6 +4,7 @@ package result
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"fmt"
 	"strings"
 	"time"
@@ -21,23 +22,21 @@ type Config struct {
 	Batch      int    `json:"batch"`      // records of an iteration, of all executors
 	Epochs     int    `json:"epochs"`     // the run ends after them,
 	Iterations int    `json:"iterations"` // or, where this is not 0, after so many iterations
-	Seed       int64  `json:"seed"`
-	Repeat     int    `json:"repeat"` // from 1
+	Seed       int64  `json:"seed"`       // of the first weights
+	Repeat     int    `json:"repeat"`     // from 1
 }
 
-// ID names the run: equal for equal rows, and a file name.
+// ID names the run: equal for equal rows, and a file name. It ends in a hash, as its words are cut and written alike.
 func (c Config) ID() string {
-	s := fmt.Sprintf("%s-%s-%s-%s-x%dx%d-b%d-e%d-i%d-s%d-%s-r%d", c.Model, c.Data, c.Spark, c.Link, c.Executors, c.Cores, c.Batch, c.Epochs, c.Iterations,
-		c.Seed, c.Impl, c.Repeat)
-	return strings.Trim(strings.Map(func(r rune) rune {
+	words := fmt.Sprintf("%s-%s-x%dx%d-b%d-%s-r%d-%s", c.Model, c.Spark, c.Executors, c.Cores, c.Batch, c.Impl, c.Repeat, c.Link)
+	words = strings.Map(func(r rune) rune {
 		if r == '.' || r == '-' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' {
 			return r
 		}
-		if r >= 'A' && r <= 'Z' {
-			return r + 'a' - 'A'
-		}
 		return '_'
-	}, s), ".")
+	}, words)
+	hash := sha256.Sum256(fmt.Appendf(nil, "%+v", c))
+	return fmt.Sprintf("%.80s-%x", strings.TrimLeft(words, "."), hash[:6])
 }
 
 // Arm is the row without what differs between the arms and repeats of one comparison.
@@ -63,8 +62,8 @@ type Run struct {
 	FetchWaitSeconds float64 `json:"fetch_wait_s"`   // of all tasks, as Spark counts it for shuffles
 	CPUSeconds       float64 `json:"cpu_s"`          // of all processes of the hosts
 	BytesWeft        int64   `json:"bytes_weft"`     // of blocks that daemons brought, over the network
-	BytesRDMA        int64   `json:"bytes_rdma"`     // of these by RDMA
-	BytesNetty       int64   `json:"bytes_netty"`    // of blocks that Netty brought; in a stock run not known, but for the parameters' blocks, which are computed
+	BytesRDMA        int64   `json:"bytes_rdma"`     // of these by RDMA; 0 on hosts of one machine, which have no device
+	BytesNetty       int64   `json:"bytes_netty"`    // of blocks that Netty brought; in a stock run all that the hosts' interfaces received, as no metric has its parameter blocks
 	DriverLookups    int64   `json:"driver_lookups"` // of parameter blocks' locations, asked of the driver
 	CachedLookups    int64   `json:"cached_lookups"` // and answered in the executors
 	Fallbacks        int64   `json:"fallbacks"`      // blocks that weft should have brought

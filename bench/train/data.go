@@ -2,14 +2,17 @@ package train
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"weft/bigdl"
 	"weft/bigdl/data"
 	"weft/bigdl/data/seqfile"
+	"weft/bigdl/data/store"
 )
 
 // Data says what is trained on.
@@ -31,8 +34,11 @@ func (d Data) words(model string) string {
 // ready gives the folder of the model's data; synthetic data are made in dir when they are not there.
 func (d Data) ready(ctx context.Context, model, dir string) (string, error) {
 	m, err := bigdl.Find(model)
-	if err != nil || d.Folder != "" {
-		return d.Folder, err
+	if err != nil {
+		return "", err
+	}
+	if d.Folder != "" {
+		return d.given(ctx, dir)
 	}
 	folder := filepath.Join(dir, fmt.Sprintf("%s-%d-%d-%d", m.Data, d.Size.Train, d.Size.Test, d.Seed))
 	if _, err := os.Stat(folder); err == nil {
@@ -55,4 +61,31 @@ func (d Data) ready(ctx context.Context, model, dir string) (string, error) {
 		return "", err
 	}
 	return folder, os.Rename(made, folder)
+}
+
+// given is the user's folder, after it was verified; what lies in HDFS is copied to dir, as no host of this machine reaches others.
+func (d Data) given(ctx context.Context, dir string) (string, error) {
+	if _, err := data.Verify(ctx, d.Folder); err != nil {
+		return "", err
+	}
+	if !strings.Contains(d.Folder, "://") {
+		return d.Folder, nil
+	}
+	hash := sha256.Sum256([]byte(d.Folder))
+	folder := filepath.Join(dir, fmt.Sprintf("hdfs-%x", hash[:6]))
+	if _, err := os.Stat(folder); err == nil {
+		return folder, nil
+	}
+	from, err := store.Open(ctx, d.Folder)
+	if err != nil {
+		return "", err
+	}
+	err = errors.Join(os.RemoveAll(folder+".tmp"), os.MkdirAll(dir, 0o755))
+	if err == nil {
+		err = os.CopyFS(folder+".tmp", from)
+	}
+	if err := errors.Join(err, from.Close()); err != nil {
+		return "", err
+	}
+	return folder, os.Rename(folder+".tmp", folder)
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"weft/bench/cluster"
 	"weft/bench/result"
@@ -41,6 +42,33 @@ func (h *hosts) ready(ctx context.Context, r row) error {
 func (h *hosts) down(ctx context.Context) error {
 	h.up = nil
 	return h.Run(context.WithoutCancel(ctx), "down")
+}
+
+// idle waits until nothing of the run before is left: its daemons stay for ten seconds.
+func (h *hosts) idle(ctx context.Context) error {
+	for wait := 300; ; wait-- {
+		out, err := h.Output(ctx, "pids")
+		if err != nil {
+			return err
+		}
+		left := ""
+		for line := range strings.Lines(string(out)) {
+			if f := strings.Fields(line); len(f) == 3 && slices.Contains([]string{"driver", "executor", "weft"}, f[2]) {
+				left += " " + strings.Join(f, " ")
+			}
+		}
+		if left == "" {
+			return nil
+		}
+		if wait == 0 {
+			return fmt.Errorf("processes of the run before do not end:%s", left)
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
 }
 
 // cpu are the seconds that all processes of all hosts took so far.

@@ -23,6 +23,16 @@ var figures = []struct {
 
 func communication(i result.Iteration) float64 { return i.GetWeightsSeconds + i.AggregateSeconds }
 
+// Failed counts the runs that gave no result.
+func Failed(runs []result.Run) (n int) {
+	for _, r := range runs {
+		if r.Failure != "" {
+			n++
+		}
+	}
+	return n
+}
+
 // WriteTable prints a line for each run, and the ratios to stock of each comparison.
 func WriteTable(w io.Writer, runs []result.Run) error {
 	runs = slices.SortedStableFunc(slices.Values(runs), result.Compare)
@@ -32,7 +42,7 @@ func WriteTable(w io.Writer, runs []result.Run) error {
 		if a := r.Arm(); i == 0 || a != arm {
 			arm = a
 			fmt.Fprintf(t, "\n%s on Spark %s, link %s, %d executors of %d core(s), batch %d, %s\n", r.Model, r.Spark, r.Link, r.Executors, r.Cores, r.Batch, r.Data)
-			fmt.Fprintln(t, "impl\trepeat\titeration\tcompute\tget weights\taggregate\tend to end\tCPU\taccuracy\tby weft\tby Netty\tlook-ups")
+			fmt.Fprintln(t, "impl\trepeat\titeration\tcompute\tget weights\taggregate\tend to end\tCPU\taccuracy\tby weft\tby Netty\tfell back\tlook-ups at the driver")
 		}
 		writeRun(t, r)
 	}
@@ -56,8 +66,8 @@ func writeRun(w io.Writer, r result.Run) {
 		netty, lookups = netty+" (all traffic)", "all"
 	}
 	compute := r.Median(func(i result.Iteration) float64 { return i.ComputeSeconds })
-	fmt.Fprintf(w, "%s\t%d\t%.3f s\t%.3f s\t%.4f s\t%.4f s\t%.1f s\t%.1f s\t%s\t%.1f MB\t%s\t%s\n", r.Impl, r.Repeat, row.IterationSeconds, compute,
-		row.GetWeightsSeconds, row.AggregateGradientSeconds, r.Seconds, r.CPUSeconds, accuracy, float64(r.BytesWeft)/1e6, netty, lookups)
+	fmt.Fprintf(w, "%s\t%d\t%.3f s\t%.3f s\t%.4f s\t%.4f s\t%.1f s\t%.1f s\t%s\t%.1f MB\t%s\t%d blocks\t%s\n", r.Impl, r.Repeat, row.IterationSeconds, compute,
+		row.GetWeightsSeconds, row.AggregateGradientSeconds, r.Seconds, r.CPUSeconds, accuracy, float64(r.BytesWeft)/1e6, netty, r.Fallbacks, lookups)
 }
 
 func writeRatios(w io.Writer, runs []result.Run) error {

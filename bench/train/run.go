@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -37,12 +38,8 @@ func Run(ctx context.Context, c Config) (runs []result.Run, err error) {
 	if err := c.Table.Validate(); err != nil {
 		return nil, err
 	}
-	for _, dir := range []*string{&c.Root, &c.Out, &c.Data.Folder} { // the driver has another working directory
-		if *dir != "" && !strings.Contains(*dir, "://") {
-			if *dir, err = filepath.Abs(*dir); err != nil {
-				return nil, err
-			}
-		}
+	if err := c.paths(); err != nil {
+		return nil, err
 	}
 	if err := os.MkdirAll(c.Out, 0o755); err != nil {
 		return nil, err
@@ -57,14 +54,15 @@ func Run(ctx context.Context, c Config) (runs []result.Run, err error) {
 		memory:  c.Memory,
 	}
 	rows := c.Table.rows(c.Data.words)
+	there, err := c.there(rows)
+	if err != nil {
+		return nil, err
+	}
 	p := newProgress(c.Progress, len(rows))
 	defer func() { err = errors.Join(err, h.down(ctx)) }()
 	for _, row := range rows {
-		r, kept, err := result.Load(c.Out, row.Config)
-		if err != nil {
-			return runs, err
-		}
-		if kept = kept && r.Failure == ""; !kept {
+		r, kept := there[row.Config]
+		if !kept {
 			if r, err = c.run(ctx, h, row, p); err != nil {
 				return runs, err
 			}
@@ -81,6 +79,49 @@ func Run(ctx context.Context, c Config) (runs []result.Run, err error) {
 	return runs, nil
 }
 
+// paths makes them absolute, as the driver has another working directory, and checks that the hosts see them.
+func (c *Config) paths() error {
+	for _, dir := range []*string{&c.Root, &c.Out, &c.Data.Folder} {
+		if *dir == "" || strings.Contains(*dir, "://") {
+			continue
+		}
+		abs, err := filepath.Abs(*dir)
+		if err != nil {
+			return err
+		}
+		if *dir = abs; dir != &c.Root && !strings.HasPrefix(abs, c.Root+"/") && (strings.HasPrefix(abs, "/tmp/") || strings.HasPrefix(abs, "/run/")) {
+			return fmt.Errorf("%s cannot be used: each host has a /tmp and a /run of its own; give another folder", abs)
+		}
+	}
+	return nil
+}
+
+// there are the runs that need not be repeated: they were run with the same settings, weft and machine as now, and nothing is wrong with any arm of
+// their repeat, since a ratio is of runs that followed each other.
+func (c Config) there(rows []row) (map[result.Config]result.Run, error) {
+	kept, wrong := map[result.Config]result.Run{}, map[result.Config]bool{}
+	repeat := func(row result.Config) result.Config {
+		row.Impl = ""
+		return row
+	}
+	for _, row := range rows {
+		r, ok, err := result.Load(c.Out, row.Config)
+		if err != nil {
+			return nil, err
+		}
+		if ok && r.Failure == "" && maps.Equal(r.Conf, c.conf(row.Config)) && r.Versions["weft"] == c.Version && r.Machine == machine() {
+			kept[row.Config] = r
+		} else {
+			wrong[repeat(row.Config)] = true
+		}
+	}
+	maps.DeleteFunc(kept, func(row result.Config, _ result.Run) bool { return wrong[repeat(row)] })
+	return kept, nil
+}
+
+// logs is the folder of what a run logs.
+func (c Config) logs(row result.Config) string { return filepath.Join(c.Out, "logs", row.ID()) }
+
 // write writes the tables of all runs in the folder, also those of other tables.
 func (c Config) write() error {
 	runs, err := result.LoadAll(c.Out)
@@ -92,9 +133,9 @@ func (c Config) write() error {
 
 // run runs a row.
 func (c Config) run(ctx context.Context, h *hosts, row row, p *progress) (result.Run, error) {
-	logs := filepath.Join(c.Out, "logs", row.ID())
+	logs := c.logs(row.Config)
 	r := result.Run{
-		Config: row.Config, Machine: machine(), Conf: c.conf(row.Config, logs), Versions: map[string]string{"weft": c.Version, "bigdl": "dllib 2.4.0, core 2.3.0"},
+		Config: row.Config, Machine: machine(), Conf: c.conf(row.Config), Versions: map[string]string{"weft": c.Version, "bigdl": "dllib 2.4.0, core 2.3.0"},
 	}
 	folder, err := c.Data.ready(ctx, row.Model, filepath.Join(c.Out, "data"))
 	if err != nil {
@@ -114,6 +155,9 @@ func (c Config) run(ctx context.Context, h *hosts, row row, p *progress) (result
 		return r, err
 	}
 	defer driver.Close()
+	if err := h.idle(ctx); err != nil {
+		return r, err
+	}
 	before, err := h.events()
 	if err != nil {
 		return r, err
@@ -122,11 +166,12 @@ func (c Config) run(ctx context.Context, h *hosts, row row, p *progress) (result
 	if err != nil {
 		return r, err
 	}
-	r.Started = time.Now().UTC()
-	sampler, err := sample.Start(ctx, sample.Config{Since: r.Started, List: sample.Cluster(h.Script, h.Dir), GPU: sample.NVIDIA()})
+	sampled := time.Now()
+	sampler, err := sample.Start(ctx, sample.Config{Since: sampled, List: sample.Cluster(h.Script, h.Dir), GPU: sample.NVIDIA()})
 	if err != nil {
 		return r, err
 	}
+	r.Started = time.Now().UTC()
 	limited, cancel := context.WithTimeoutCause(ctx, c.Limit, fmt.Errorf("it took longer than --limit %s", c.Limit))
 	defer cancel()
 	cmd := h.Command(limited, "submit", c.submitArgs(row.Config, r.Conf, folder, logs)...)
@@ -135,8 +180,13 @@ func (c Config) run(ctx context.Context, h *hosts, row row, p *progress) (result
 	failed := cmd.Run()
 	stop()
 	r.Seconds = time.Since(r.Started).Seconds()
-	var sampling error
-	r.Samples, sampling = sampler.Stop()
+	r.Samples, err = sampler.Stop()
+	if err != nil {
+		fmt.Fprintf(c.Progress, "  resources were not sampled all the time: %v\n", err)
+	}
+	for i := range r.Samples {
+		r.Samples[i].At -= r.Started.Sub(sampled).Seconds()
+	}
 	if ctx.Err() != nil {
 		return r, context.Cause(ctx)
 	}
@@ -151,7 +201,13 @@ func (c Config) run(ctx context.Context, h *hosts, row row, p *progress) (result
 	}
 	after, err := h.cpu(ctx)
 	r.CPUSeconds = after - cpu
-	return r, errors.Join(err, sampling, c.read(ctx, h, &r, logs, before))
+	if err := errors.Join(err, c.read(ctx, h, &r, logs, before)); err != nil {
+		r.Failure = err.Error()
+	}
+	if r.Failure == "" && r.Impl != Stock && r.BytesWeft == 0 {
+		r.Failure = fmt.Sprintf("no block came by weft (log: %s)", driver.Name())
+	}
+	return r, nil
 }
 
 // read fills in what a run's logs tell.
@@ -220,8 +276,7 @@ func (c Config) readSummaries(ctx context.Context, h *hosts, r *result.Run, app,
 			return nil
 		}
 		if wait == 0 {
-			r.Failure = fmt.Sprintf("%d of %d JVMs told by which way their blocks came (%s, and executors' logs in %s)", n, r.Executors+1, driver, h.Dir)
-			return nil
+			return fmt.Errorf("%d of %d JVMs told by which way their blocks came (%s, and executors' logs in %s)", n, r.Executors+1, driver, h.Dir)
 		}
 		select {
 		case <-ctx.Done():

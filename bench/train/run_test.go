@@ -78,42 +78,55 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// A table that was interrupted goes on, and what has failed is tried again, while the rest is kept.
+// A table goes on where it was. Where an arm failed, its repeat is run again, as a ratio is of runs that followed each other.
 func TestRunGoesOn(t *testing.T) {
 	c, progress, calls := harness(t)
+	submitted := func(what string, failed, want int) {
+		t.Helper()
+		calls()
+		runs, err := Run(t.Context(), c)
+		if err != nil || Failed(runs) != failed {
+			t.Fatalf("%s: %v, %d failed of %+v", what, err, Failed(runs), runs)
+		}
+		if all := calls(); strings.Count(all, "submit ") != want {
+			t.Errorf("%s: not %d runs:\n%s", what, want, all)
+		}
+	}
+	submitted("a new table", 0, 2)
+	submitted("the same", 0, 0)
 	c.Table.Repeats = 2
 	t.Setenv("FAIL", "weft")
-	runs, err := Run(t.Context(), c)
-	if err != nil || len(runs) != 4 {
-		t.Fatalf("%d runs, %v", len(runs), err)
-	}
-	for _, r := range runs {
-		if failed := strings.Contains(r.Failure, "no memory of that size"); failed != (r.Impl == WeftTCP) {
-			t.Errorf("%s: %q", r.ID(), r.Failure)
-		}
-	}
-	if !strings.Contains(progress.String(), "FAILED: ") {
+	submitted("a second repeat", 1, 2)
+	if !strings.Contains(progress.String(), "FAILED: ") || !strings.Contains(progress.String(), "no memory of that size") {
 		t.Errorf("it is not told:\n%s", progress)
 	}
-	calls()
 	t.Setenv("FAIL", "")
-	runs, err = Run(t.Context(), c)
-	if err != nil || len(runs) != 4 {
-		t.Fatalf("%d runs, %v", len(runs), err)
+	submitted("an arm failed", 0, 2)
+	submitted("nothing is left to do", 0, 0)
+	c.Conf = map[string]string{"spark.weft.fetch.timeout": "1s"}
+	submitted("other settings", 0, 4)
+	c.Version = "v2"
+	submitted("another weft", 0, 4)
+}
+
+func TestWeftThatBroughtNothing(t *testing.T) {
+	c, _, _ := harness(t)
+	t.Setenv("WEFT_BYTES", "0")
+	runs, err := Run(t.Context(), c)
+	if err != nil || Failed(runs) != 1 || !strings.Contains(runs[1].Failure, "no block came by weft") {
+		t.Errorf("%v: %+v", err, runs)
 	}
-	for _, r := range runs {
-		if r.Failure != "" {
-			t.Errorf("%s: %s", r.ID(), r.Failure)
+}
+
+func TestFoldersThatHostsDoNotSee(t *testing.T) {
+	c, _, _ := harness(t)
+	c.Root = "/elsewhere"
+	for _, folder := range []*string{&c.Out, &c.Data.Folder} {
+		*folder = "/tmp/x"
+		if _, err := Run(t.Context(), c); err == nil || !strings.Contains(err.Error(), "of its own") {
+			t.Errorf("%v", err)
 		}
-	}
-	if all := calls(); strings.Count(all, "submit ") != 2 || strings.Count(all, "WeftShuffleManager") != 2 {
-		t.Errorf("it ran more than the failed ones:\n%s", all)
-	}
-	if _, err := Run(t.Context(), c); err != nil {
-		t.Error(err)
-	}
-	if all := calls(); strings.Contains(all, "up") || strings.Contains(all, "submit") {
-		t.Errorf("nothing was left to do, and it did\n%s", all)
+		*folder = ""
 	}
 }
 

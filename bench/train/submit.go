@@ -11,8 +11,8 @@ import (
 )
 
 // conf are Spark's keys for a row: those of BigDL, of weft where it takes part, and over them the user's.
-func (c Config) conf(row result.Config, logs string) map[string]string {
-	path := bigdl.ClassPath(logs, filepath.Join(c.Root, "build/bigdl"), row.Spark)
+func (c Config) conf(row result.Config) map[string]string {
+	path := bigdl.ClassPath(c.logs(row), filepath.Join(c.Root, "build/bigdl"), row.Spark)
 	conf := bigdl.Conf(row.Executors, row.Cores)
 	conf["spark.executor.memory"], conf["spark.driver.memory"] = c.Memory, c.Memory
 	if row.Impl != Stock {

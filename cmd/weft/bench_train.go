@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,8 +20,8 @@ func benchTrainCommand() *cobra.Command {
 		Use:   "train",
 		Short: "Train BigDL's models on hosts of this machine, stock Spark beside weft",
 		Long: "Starts two to four hosts (network namespaces) with an executor each and trains models by BigDL's in-band parameter server: a run for every\n" +
-			"combination of the flags, --repeats times, arms of a comparison one after the other. What a run gave is kept in --out; runs that are there already are not\n" +
-			"repeated, so an interrupted table goes on where it was. `weft bench report` draws it. A ratio is taken within a repeat; its spread is over the repeats.\n" +
+			"combination of the flags, --repeats times, arms of a comparison one after the other. What a run gave is kept in --out; what is there already, of the same weft\n" +
+			"with the same settings, is not repeated, so an interrupted table goes on where it was. `weft bench report` draws it. A ratio is taken within a repeat; its spread is over the repeats.\n" +
 			"On hosts of this machine there is no RDMA device: a link with a preset's name is TCP, shaped to that rate.\n" +
 			"Needs root and a source tree with weft built; run it there, after 'make build bigdl'.",
 		Example: "  weft bench train --model lenet --repeats 3\n" +
@@ -33,12 +34,18 @@ func benchTrainCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return train.WriteTable(cmd.OutOrStdout(), runs)
+			if err := train.WriteTable(cmd.OutOrStdout(), runs); err != nil {
+				return err
+			}
+			if n := train.Failed(runs); n > 0 {
+				return fmt.Errorf("%d of %d runs failed; the same command tries them again", n, len(runs))
+			}
+			return nil
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&c.Root, "root", ".", "source tree of weft: its scripts and its build folder are used")
-	f.StringVar(&c.Out, "out", "build/bench/train", "folder for the results")
+	f.StringVar(&c.Out, "out", "build/bench", "folder for the results, outside of /tmp and /run, of which each host has its own")
 	f.StringSliceVar(&t.Models, "model", []string{"lenet"}, "models: softmax, lenet, cifar10-quick, vgg, alexnet, inception-v1")
 	f.StringSliceVar(&t.Impls, "impl", []string{train.Stock, train.WeftTCP}, "implementations: stock, weft-tcp")
 	f.StringArrayVar(&t.Links, "link", []string{train.AsIs}, "link between the hosts, may be given again: 'as is', ipoib-like, rdma-like, or RATE[,DELAY] like 1gbit,200us")
@@ -48,7 +55,7 @@ func benchTrainCommand() *cobra.Command {
 	f.IntSliceVar(&t.Batches, "batch", []int{64}, "records of an iteration, of all executors")
 	f.IntVar(&t.Epochs, "epochs", 1, "epochs of a run")
 	f.IntVar(&t.Iterations, "iterations", 0, "iterations after which a run ends at the latest; 0: by its epochs alone")
-	f.Int64Var(&t.Seed, "seed", 1, "seed of the model's first weights and of what is shuffled")
+	f.Int64Var(&t.Seed, "seed", 1, "seed of the model's first weights")
 	f.IntVar(&t.Repeats, "repeats", 1, "repeats of each run")
 	f.StringVar(&c.Data.Folder, "data", "", "folder or hdfs:// of the data, in the model's published format; empty: synthetic data are made")
 	f.IntVar(&c.Data.Size.Train, "records", 2048, "records of synthetic data to train with")

@@ -10,7 +10,7 @@ var allowed = map[string][]string{
 	},
 	"weft/bench/...":   {"weft/bench/..."},    // it measures the built program from outside
 	"weft/bench/model": {"weft/bench/result"}, // arithmetic on costs and results: it starts and measures nothing
-	"weft/bench/train": {"weft/bench/...", "weft/bigdl", "weft/bigdl/data", "weft/bigdl/data/seqfile"},
+	"weft/bench/train": {"weft/bench/...", "weft/bigdl", "weft/bigdl/data", "weft/bigdl/data/seqfile", "weft/bigdl/data/store"},
 	"weft/bench/rdma":  {"weft/bench/raw", "weft/shuffle/rdma", "weft/verbs"}, // and here the transport's connections by themselves
 
 	"weft/bigdl":          {"weft/bigdl/data"},
