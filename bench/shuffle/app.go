@@ -126,7 +126,7 @@ func (c Config) counters(ctx context.Context, cl cluster.Cluster, impl string) (
 			return nil, 0, err
 		}
 	}
-	cpu, err = cpuSeconds(ctx, cl)
+	cpu, err = cl.CPU(ctx)
 	return got, cpu, err
 }
 
@@ -144,7 +144,8 @@ func (c Config) account(ctx context.Context, cl cluster.Cluster, r *Record, app,
 		r.BytesNetty = r.RemoteBytes
 		return nil
 	}
-	r.BytesNetty, err = awaitNettyBytes(ctx, cl.Dir, app, driverLog, c.Hosts)
+	s, err := cl.Summaries(ctx, app, driverLog, c.Hosts)
+	r.BytesNetty = s.NettyBytes
 	return err
 }
 

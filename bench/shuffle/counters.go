@@ -4,12 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
-	"regexp"
 	"strconv"
-	"strings"
-	"time"
 
 	"weft/bench/cluster"
 )
@@ -52,59 +47,4 @@ func askDaemons(ctx context.Context, cl cluster.Cluster, weft string, workers in
 		}
 	}
 	return sum, nil
-}
-
-func cpuSeconds(ctx context.Context, cl cluster.Cluster) (float64, error) {
-	out, err := cl.Output(ctx, "cpu")
-	if err != nil {
-		return 0, err
-	}
-	return strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
-}
-
-var summaryLine = regexp.MustCompile(`weft: summary .*netty_bytes=(\d+)`)
-
-// nettyBytes adds up the lines that the shim logs at each JVM's end, and counts them.
-func nettyBytes(logs []string) (bytes int64, lines int, err error) {
-	for _, log := range logs {
-		for _, m := range summaryLine.FindAllStringSubmatch(log, -1) {
-			n, err := strconv.ParseInt(m[1], 10, 64)
-			if err != nil {
-				return 0, 0, err
-			}
-			bytes += n
-			lines++
-		}
-	}
-	return bytes, lines, nil
-}
-
-// awaitNettyBytes waits for the lines of the driver and all executors; these may end after the driver.
-func awaitNettyBytes(ctx context.Context, dir, app, driverLog string, workers int) (int64, error) {
-	for deadline := time.Now().Add(time.Minute); ; {
-		files, err := filepath.Glob(filepath.Join(dir, "h*/executors", app, "*/stderr.log"))
-		if err != nil {
-			return 0, err
-		}
-		var logs []string
-		for _, f := range append(files, driverLog) {
-			b, err := os.ReadFile(f)
-			if err != nil {
-				return 0, err
-			}
-			logs = append(logs, string(b))
-		}
-		bytes, lines, err := nettyBytes(logs)
-		if err != nil || lines == workers+1 {
-			return bytes, err
-		}
-		if lines > workers+1 || time.Now().After(deadline) {
-			return 0, fmt.Errorf("%d of the driver and %d executors told what went by Netty", lines, workers)
-		}
-		select {
-		case <-ctx.Done():
-			return 0, context.Cause(ctx)
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
 }

@@ -19,14 +19,3 @@ func TestReceivedIsWhatCrossedTheNetwork(t *testing.T) {
 		t.Error("a torn status is no error")
 	}
 }
-
-func TestNettyBytes(t *testing.T) {
-	logs := []string{
-		"INFO WeftRuntime: weft: summary executor=driver weft_blocks=1 weft_bytes=9 netty_blocks=0 netty_bytes=0 fallbacks={} leases=0 leaks=0\n",
-		"something else\n",
-		"a\nweft: summary executor=0 weft_blocks=1 weft_bytes=9 netty_blocks=2 netty_bytes=300 fallbacks={peer_gone=2} leases=0 leaks=0\nb\n",
-	}
-	if bytes, lines, err := nettyBytes(logs); bytes != 300 || lines != 2 || err != nil {
-		t.Errorf("%d bytes in %d lines, %v", bytes, lines, err)
-	}
-}

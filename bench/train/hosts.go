@@ -2,7 +2,6 @@ package train
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -71,15 +70,6 @@ func (h *hosts) idle(ctx context.Context) error {
 	}
 }
 
-// cpu are the seconds that all processes of all hosts took so far.
-func (h *hosts) cpu(ctx context.Context) (float64, error) {
-	out, err := h.Output(ctx, "cpu")
-	if err != nil {
-		return 0, err
-	}
-	return strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
-}
-
 // events are the names of the event logs so far: ids of applications.
 func (h *hosts) events() ([]string, error) {
 	entries, err := os.ReadDir(filepath.Join(h.Dir, "events"))
@@ -101,16 +91,6 @@ func (h *hosts) newApplication(before []string) (string, error) {
 		return "", fmt.Errorf("%d new event logs in %s instead of one", len(now), filepath.Join(h.Dir, "events"))
 	}
 	return now[0], nil
-}
-
-// logs are what the application's executors wrote, each whole.
-func (h *hosts) logs(app string) (logs [][]byte, err error) {
-	names, err := filepath.Glob(filepath.Join(h.Dir, "h*", "executors", app, "*", "stderr.log"))
-	for _, name := range names {
-		log, e := os.ReadFile(name)
-		logs, err = append(logs, log), errors.Join(err, e)
-	}
-	return logs, err
 }
 
 // machine describes the one that all hosts are on.

@@ -162,7 +162,7 @@ func (c Config) run(ctx context.Context, h *hosts, row row, p *progress) (result
 	if err != nil {
 		return r, err
 	}
-	cpu, err := h.cpu(ctx)
+	cpu, err := h.CPU(ctx)
 	if err != nil {
 		return r, err
 	}
@@ -199,7 +199,7 @@ func (c Config) run(ctx context.Context, h *hosts, row row, p *progress) (result
 		_ = c.read(ctx, h, &r, logs, before) // as far as it came
 		return r, nil
 	}
-	after, err := h.cpu(ctx)
+	after, err := h.CPU(ctx)
 	r.CPUSeconds = after - cpu
 	if err := errors.Join(err, c.read(ctx, h, &r, logs, before)); err != nil {
 		r.Failure = err.Error()
@@ -252,38 +252,9 @@ func (c Config) read(ctx context.Context, h *hosts, r *result.Run, logs string, 
 		r.BytesNetty = received(r.Samples)
 		return nil
 	}
-	return c.readSummaries(ctx, h, r, app, filepath.Join(logs, "driver.log"))
-}
-
-// readSummaries waits for the executors, which end a moment after the driver.
-func (c Config) readSummaries(ctx context.Context, h *hosts, r *result.Run, app, driver string) error {
-	for wait := 600; ; wait-- {
-		logs, err := h.logs(app)
-		if err != nil {
-			return err
-		}
-		log, err := os.ReadFile(driver)
-		if err != nil {
-			return err
-		}
-		told := *r
-		n, err := addSummaries(&told, append(logs, log))
-		if err != nil {
-			return err
-		}
-		if n > r.Executors {
-			*r = told
-			return nil
-		}
-		if wait == 0 {
-			return fmt.Errorf("%d of %d JVMs told by which way their blocks came (%s, and executors' logs in %s)", n, r.Executors+1, driver, h.Dir)
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
+	s, err := h.Summaries(ctx, app, filepath.Join(logs, "driver.log"), r.Executors)
+	r.BytesWeft, r.BytesNetty, r.Fallbacks, r.DriverLookups, r.CachedLookups = s.WeftBytes, s.NettyBytes, s.Fallbacks, s.DriverLookups, s.CachedLookups
+	return err
 }
 
 // lastComplaint is the last line of a log that names an exception.

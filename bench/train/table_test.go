@@ -74,14 +74,3 @@ func TestReceivedBytes(t *testing.T) {
 		t.Errorf("%d bytes instead of 100+10+2*50", n)
 	}
 }
-
-func TestLookupsOfOlderShims(t *testing.T) {
-	var r result.Run
-	n, err := addSummaries(&r, [][]byte{[]byte("x\nweft: summary executor=1 weft_blocks=1 weft_bytes=5 netty_blocks=2 netty_bytes=6 fallbacks={a=1,b=2} leases=0 leaks=0\n"), nil})
-	if n != 1 || err != nil || r.BytesWeft != 5 || r.BytesNetty != 6 || r.Fallbacks != 3 {
-		t.Errorf("%d, %v: %+v", n, err, r)
-	}
-	if _, err := addSummaries(&r, [][]byte{[]byte("weft: summary executor=1 weft_bytes=five\n")}); err == nil {
-		t.Error("a number that is none is no error")
-	}
-}
