@@ -19,11 +19,16 @@ func (d *daemon) startParts(dir *socketDir, peers *net.TCPListener) error {
 	d.budget = mempool.NewBudget(d.opts.MemoryMax)
 	d.opened("memory", d.checkMemory)
 	d.startDevice()
-	registry := shuffle.RegistryOptions{FilesMax: d.opts.FilesMax, SkipChecksums: !d.opts.Checksum}
+	keeping, err := d.keeping(dir)
+	if err != nil {
+		return err
+	}
+	registry := shuffle.RegistryOptions{FilesMax: d.opts.FilesMax, SkipChecksums: !d.opts.Checksum, Keeping: keeping}
 	if d.device != nil {
 		registry.Closing = d.device.Forget
 	}
 	d.registry = shuffle.NewRegistry(registry, d.metrics, d.log)
+	d.opened("kept map outputs", func(context.Context) error { d.registry.Close(); return nil })
 	service := shuffle.NewService(d.registry)
 
 	wire := tcp.Options{

@@ -28,7 +28,7 @@ type Info struct {
 }
 
 // Run is the daemon's whole life. It calls ready once, when executors and peers can connect, and returns nil after ctx ended or, with
-// weft.daemon.grace, after no session was open for that long; ErrAlreadyRunning, if another daemon serves the directory. What it started
+// weft.daemon.grace, after no session was open and nothing kept for that long; ErrAlreadyRunning, if another daemon serves the directory. What it started
 // and opened is gone when it returns.
 func Run(ctx context.Context, opts options.Options, log *slog.Logger, ready func(Info)) error {
 	d := &daemon{opts: opts, log: log, metrics: metrics.NewSet(), started: time.Now(), broken: make(chan error, 1)}

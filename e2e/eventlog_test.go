@@ -19,17 +19,25 @@ type Shuffled struct {
 	FailedTasks               int // those of a speculative pair that were not needed count, too
 	FetchFailures             int
 	StageRetries              int
+	MapTasks                  int      // that ended well; more than the job has map outputs: some were computed again
+	FailedFrom                []string // the executors that fetch failures name
 }
 
 // event holds the fields of all events that matter here.
 type event struct {
 	Event      string
 	Properties map[string]string
-	StageID    int                        `json:"Stage ID"`
-	StageIDs   []int                      `json:"Stage IDs"`
-	Reason     struct{ Reason string }    `json:"Task End Reason"`
-	Task       struct{ Speculative bool } `json:"Task Info"`
-	Stage      struct {
+	StageID    int    `json:"Stage ID"`
+	StageIDs   []int  `json:"Stage IDs"`
+	TaskType   string `json:"Task Type"`
+	Reason     struct {
+		Reason string
+		From   struct {
+			Executor string `json:"Executor ID"`
+		} `json:"Block Manager Address"`
+	} `json:"Task End Reason"`
+	Task  struct{ Speculative bool } `json:"Task Info"`
+	Stage struct {
 		ID      int `json:"Stage ID"`
 		Attempt int `json:"Stage Attempt ID"`
 	} `json:"Stage Info"`
@@ -82,11 +90,15 @@ func (r *Run) Shuffled(t testing.TB) map[string]*Shuffled {
 			if e.Task.Speculative {
 				job.SpeculativeTasks++
 			}
-			if e.Reason.Reason != "Success" {
+			switch {
+			case e.Reason.Reason != "Success":
 				job.FailedTasks++
+			case e.TaskType == "ShuffleMapTask":
+				job.MapTasks++
 			}
 			if e.Reason.Reason == "FetchFailed" {
 				job.FetchFailures++
+				job.FailedFrom = append(job.FailedFrom, e.Reason.From.Executor)
 			}
 		}
 	}

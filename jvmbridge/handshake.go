@@ -19,7 +19,7 @@ import (
 
 const (
 	protocolVersion = 1
-	features        = 0 // what this side understands
+	outlive         = 1 << 0 // feature: map outputs are kept after the session's end
 	readBuffer      = 64 << 10
 )
 
@@ -91,6 +91,7 @@ func (s *Server) newSession(conn *net.UnixConn, cred *unix.Ucred, hello *bridgep
 		_ = ses.closeArenas()
 		return nil, err
 	}
+	ses.keep(hello)
 	if !s.add(ses) {
 		ses.member.Leave()
 		_ = ses.closeArenas()
@@ -98,7 +99,7 @@ func (s *Server) newSession(conn *net.UnixConn, cred *unix.Ucred, hello *bridgep
 	}
 	ses.out.send(&bridgepb.ToJvm{Kind: &bridgepb.ToJvm_Welcome{Welcome: &bridgepb.Welcome{
 		Version:         protocolVersion,
-		Features:        hello.GetFeatures() & features,
+		Features:        ses.features,
 		SessionId:       ses.id,
 		AttachToken:     ses.attachToken[:],
 		DaemonId:        s.opts.DaemonID[:],
@@ -108,6 +109,18 @@ func (s *Server) newSession(conn *net.UnixConn, cred *unix.Ucred, hello *bridgep
 		SoftwareVersion: s.opts.SoftwareVersion,
 	}}})
 	return ses, nil
+}
+
+// keep promises that the executor's map outputs outlive it, if it asks for that.
+func (ses *session) keep(hello *bridgepb.Hello) {
+	if hello.GetFeatures()&outlive == 0 {
+		return
+	}
+	if err := ses.member.Keep(hello.GetDriverAddress()); err != nil {
+		ses.log.Warn("map outputs of an executor will end with it", "error", err)
+		return
+	}
+	ses.features |= outlive
 }
 
 // attach makes conn the descriptor socket of a session, and ends the session when it closes.

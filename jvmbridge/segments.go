@@ -41,6 +41,7 @@ func (s *segments) NewRegion(region uint32, size int64) ([]byte, func() error, e
 // join begins the use of the device, if there is one.
 func (ses *session) join() {
 	ses.device.Leave = func() {}
+	ses.deviceUsers.Store(1)
 	if ses.server.opts.Join == nil {
 		return
 	}
@@ -78,8 +79,15 @@ func (ses *session) newArena(kind bridgepb.SegmentKind, bytes int64, registrar m
 }
 
 func (ses *session) closeArenas() error {
-	defer ses.device.Leave()
+	defer ses.unuseDevice()
 	return errors.Join(ses.receive.Close(), ses.upcall.Close())
+}
+
+// unuseDevice ends the use of the device with its last user.
+func (ses *session) unuseDevice() {
+	if ses.deviceUsers.Add(-1) == 0 {
+		ses.device.Leave()
+	}
 }
 
 // segmentOf is the JVM's number of the segment that l lies in.

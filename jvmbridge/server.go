@@ -46,7 +46,7 @@ type Options struct {
 // Membership is a session's use of a device.
 type Membership struct {
 	Receive, Upcall mempool.Registrar
-	Leave           func() // called once, when the arenas are closed; memory that is leased still is given back later
+	Leave           func() // called once, when the arenas are closed and nothing is left that outlives the executor; memory that is leased still is given back later
 }
 
 const defaultHandshakeTimeout = 10 * time.Second

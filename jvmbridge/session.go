@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -36,11 +37,14 @@ type session struct {
 	version     string
 	cred        *unix.Ucred
 	attachToken [16]byte
+	features    uint64 // in force
 	began       time.Time
 	log         *slog.Logger
 
 	out      *outbox
 	device   Membership
+	// What needs the device: the arenas, and what outlives the executor.
+	deviceUsers atomic.Int32
 	receive  *mempool.Arena
 	upcall   *mempool.Arena
 	member   *shuffle.Executor
@@ -162,7 +166,7 @@ func (ses *session) end(cause error) {
 		ses.say(cause)
 		ses.cancel(shuffle.ErrCancelled)
 		ses.out.close()
-		ses.member.Leave()
+		ses.leave(cause)
 		if err := ses.closeArenas(); err != nil { // before the leases: what they name is not used again
 			ses.log.Error("memory of a session was not given back; restart the daemon if this repeats", "session", ses.id, "error", err)
 		}
@@ -172,11 +176,27 @@ func (ses *session) end(cause error) {
 	})
 }
 
+// leave ends the executor's membership, or leaves what outlives the executor where it ended by itself. The use of the device goes with the
+// membership: peers read by it what was left.
+func (ses *session) leave(cause error) {
+	if isEnd(cause) {
+		ses.deviceUsers.Add(1)
+		ses.member.Depart(ses.unuseDevice)
+		return
+	}
+	ses.member.Leave()
+}
+
+// isEnd tells whether cause is that the executor closed the session, or its process ended.
+func isEnd(cause error) bool {
+	return errors.Is(cause, io.EOF) || errors.Is(cause, unix.ECONNRESET) || errors.Is(cause, unix.EPIPE)
+}
+
 // say logs the end in one line.
 func (ses *session) say(cause error) {
 	log := ses.log.With("session", ses.id)
 	switch {
-	case errors.Is(cause, io.EOF), errors.Is(cause, unix.ECONNRESET), errors.Is(cause, unix.EPIPE):
+	case isEnd(cause):
 		log.Info("session ended", "why", "the executor closed it")
 	case errors.Is(cause, errServerClosed):
 		log.Info("session ended", "why", cause)

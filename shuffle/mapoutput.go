@@ -30,6 +30,7 @@ type mapOutput struct {
 	dataLength uint16 // of the first path in paths
 	dataDir    uint16 // their directories
 	indexDir   uint16
+	kept       bool        // its files are the daemon's own links
 	warned     atomic.Bool // that it cannot be served
 	gone       bool        // no longer registered; guarded by fileCache.mu
 	dropped    bool        // the same, guarded by layoutCache.mu

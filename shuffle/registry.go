@@ -37,6 +37,8 @@ type RegistryOptions struct {
 	SkipChecksums bool  // serve blocks without checksums (weft.checksum=false)
 
 	Closing func(*os.File) // unless nil, told of each data file before it is closed, when nobody uses it
+
+	Keeping *Keeping // nil: map outputs end with their executors
 }
 
 const (
@@ -46,16 +48,18 @@ const (
 	maxMapOutputs      = 1 << 20 // of one executor
 )
 
-// Registry knows the executors that have a session with this daemon, by application, and their map outputs. Applications are strangers
+// Registry knows the executors that have a session with this daemon, or had one and left map outputs, by application, and their map outputs. Applications are strangers
 // to each other: the token that the first executor brought opens an application's blocks and no other's. It is safe for concurrent use
 // and does no I/O under its locks.
 type Registry struct {
 	outputs *mapOutputs
 	metrics *metrics.Set
 	log     *slog.Logger
+	keeper  *keeper // nil: nothing is kept
 
-	mu   sync.RWMutex
-	apps map[string]*application
+	mu       sync.RWMutex
+	apps     map[string]*application
+	departed int // executors that have ended and are here all the same
 }
 
 // application lives as long as it has executors here.
@@ -63,6 +67,7 @@ type application struct {
 	token     [32]byte
 	uid       uint32
 	executors map[string]*Executor
+	unwatch   func() // ends the watch of its driver; nil: nothing is kept for it
 }
 
 // NewRegistry makes an empty registry. It counts map outputs and open files in m.
@@ -73,7 +78,12 @@ func NewRegistry(opts RegistryOptions, m *metrics.Set, log *slog.Logger) *Regist
 	if opts.LayoutBytes == 0 {
 		opts.LayoutBytes = defaultLayoutBytes
 	}
+	var k *keeper
+	if opts.Keeping != nil {
+		k = &keeper{opts: *opts.Keeping, recorded: map[string]struct{}{}}
+	}
 	return &Registry{
+		keeper: k,
 		outputs: &mapOutputs{
 			files:     newFileCache(opts.FilesMax, m.OpenFiles, opts.Closing),
 			layouts:   newLayoutCache(opts.LayoutBytes),
@@ -163,6 +173,9 @@ func (r *Registry) dismiss(e *Executor) {
 	delete(app.executors, e.name)
 	if len(app.executors) == 0 {
 		delete(r.apps, e.app)
+		if app.unwatch != nil {
+			app.unwatch()
+		}
 	}
 }
 

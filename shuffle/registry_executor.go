@@ -3,8 +3,8 @@ package shuffle
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"sync"
+	"sync/atomic"
 )
 
 // ErrGone is the error of an executor that has left, or whose place another session has taken.
@@ -18,11 +18,16 @@ type Executor struct {
 	dirs     *localDirs
 	owner    Owner
 
+	departed atomic.Bool // it has ended, and its map outputs have not
+	refused  atomic.Bool // one line about links that cannot be made
+
 	mu       sync.RWMutex
 	gone     bool
 	shuffles map[uint32]map[uint64]*mapOutput
 	count    int
 	bytes    int64
+	kept     *kept  // nil: map outputs end with the executor
+	release  func() // when departed
 }
 
 // RegisterMapOutput makes the blocks of a committed map output known; one registered before under the same ids is forgotten.
@@ -43,11 +48,10 @@ func (e *Executor) RegisterMapOutput(o MapOutput) error {
 	if err != nil {
 		return what(err)
 	}
-	size, err := e.sizeOf(data)
+	m, err := e.newMapOutput(o, data, indexFile)
 	if err != nil {
 		return what(err)
 	}
-	m := newMapOutput(data, indexFile, o.Partitions, size)
 
 	e.mu.Lock()
 	if e.gone {
@@ -80,26 +84,26 @@ func (e *Executor) RegisterMapOutput(o MapOutput) error {
 	return nil
 }
 
-// sizeOf is 0 where there is no file: then every partition should be empty, which the index will tell.
-func (e *Executor) sizeOf(data place) (int64, error) {
-	file, stat, err := e.dirs.open(data)
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	return stat.Size, file.Close()
+// UnregisterShuffle forgets the map outputs of a shuffle, also those of the application's executors that have ended. Blocks being served
+// from them are served to their end.
+func (e *Executor) UnregisterShuffle(id uint32) {
+	e.unregister(id)
+	e.registry.unregisterDeparted(e.app, id)
 }
 
-// UnregisterShuffle forgets the map outputs of a shuffle. Blocks being served from them are served to their end.
-func (e *Executor) UnregisterShuffle(id uint32) {
+// unregister tells how many map outputs are left.
+func (e *Executor) unregister(id uint32) (left int) {
 	e.mu.Lock()
-	outputs := e.shuffles[id]
+	outputs, k := e.shuffles[id], e.kept
 	delete(e.shuffles, id)
 	e.uncount(outputs)
+	left = e.count
 	e.mu.Unlock()
 	e.forget(outputs)
+	if k != nil {
+		k.unlink(outputs)
+	}
+	return left
 }
 
 // Leave ends the membership: the executor's blocks cannot be found any more, its map outputs and directories are forgotten.
@@ -112,7 +116,7 @@ func (e *Executor) Leave() {
 func (e *Executor) end() {
 	e.mu.Lock()
 	gone := e.gone
-	shuffles := e.shuffles
+	shuffles, k, release := e.shuffles, e.kept, e.release
 	e.gone, e.shuffles = true, nil
 	for _, outputs := range shuffles {
 		e.uncount(outputs)
@@ -121,8 +125,18 @@ func (e *Executor) end() {
 	for _, outputs := range shuffles {
 		e.forget(outputs)
 	}
-	if !gone {
-		e.dirs.close()
+	if gone {
+		return
+	}
+	e.dirs.close()
+	if k != nil {
+		k.close()
+	}
+	if e.departed.Load() {
+		e.registry.returned()
+	}
+	if release != nil {
+		release()
 	}
 }
 

@@ -44,7 +44,7 @@ func (s *Service) locate(ctx context.Context, e *Executor, blocks []BlockID, fou
 			m = e.mapOutput(blocks[i].Shuffle, blocks[i].Map)
 		}
 		if m != nil {
-			s.registry.outputs.locate(ctx, e.dirs, m, blocks[i:i+n], found[i:i+n])
+			s.registry.outputs.locate(ctx, e.dirsOf(m), m, blocks[i:i+n], found[i:i+n])
 		} else {
 			for j := i; j < i+n; j++ {
 				owned = append(owned, j)

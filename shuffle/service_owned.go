@@ -37,6 +37,9 @@ func (s *Service) open(ctx context.Context, e *Executor, id BlockID) Found {
 	if err := context.Cause(ctx); err != nil {
 		return Found{Err: ToBlockError(err)}
 	}
+	if e.departed.Load() {
+		return Found{Err: Errorf(ReasonOwnerGone, "executor %s has ended, and %s is none of the map outputs that it left", e.name, id)}
+	}
 	block, err := e.owner.OpenBlock(ctx, id)
 	if err != nil {
 		return Found{Err: ToBlockError(err)}

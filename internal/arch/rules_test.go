@@ -29,6 +29,7 @@ var allowed = map[string][]string{
 	"weft/shuffle/transporttest": {"weft/shuffle", "weft/internal/..."},
 	"weft/shuffle":               {"weft/shuffle/mempool", "weft/internal/metrics", "weft/internal/invariants", "weft/internal/pb/blockpb"},
 	"weft/shuffle/flow":          {},                           // a state machine: no clock, no I/O, nothing of what moves
+	"weft/shuffle/lifeline":      {},                           // one silent connection: it knows nothing of Spark or blocks
 	"weft/shuffle/mempool":       {"weft/internal/invariants"}, // memory: it knows nothing of blocks, Spark or metrics
 
 	"weft/verbs":           {"weft/internal/invariants"}, // no policy: it knows nothing of blocks

@@ -48,6 +48,7 @@ type Set struct {
 	SessionsRefused    prometheus.Counter
 	MapOutputs         prometheus.Gauge
 	RejectedMapOutputs prometheus.Counter
+	DepartedExecutors  prometheus.Gauge
 	OpenFiles          prometheus.Gauge
 	Upcalls            func(result string) prometheus.Counter
 	UpcallSeconds      prometheus.Observer
@@ -98,6 +99,8 @@ func NewSet() *Set {
 			"Map outputs registered."),
 		RejectedMapOutputs: t.counter("weft_rejected_map_outputs_total",
 			"Map outputs that could not be registered; their blocks are asked of the executor."),
+		DepartedExecutors: t.gauge("weft_departed_executors",
+			"Executors that have ended, and whose map outputs this daemon serves on."),
 		OpenFiles: t.gauge("weft_open_files",
 			"Data and index files held open for serving."),
 		Upcalls: t.counter1("weft_upcalls_total", "result",

@@ -547,14 +547,17 @@ func (*ToJvm_DropSegment) isToJvm_Kind() {}
 type Hello struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	Version         uint32                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`   // of this protocol: 1
-	Features        uint64                 `protobuf:"varint,2,opt,name=features,proto3" json:"features,omitempty"` // bits that this side understands; none defined yet
+	Features        uint64                 `protobuf:"varint,2,opt,name=features,proto3" json:"features,omitempty"` // bits that this side understands. Bit 0: its map outputs are to outlive it
 	AppId           string                 `protobuf:"bytes,3,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
 	AppToken        []byte                 `protobuf:"bytes,4,opt,name=app_token,json=appToken,proto3" json:"app_token,omitempty"` // 32 random bytes that the driver gives to its executors; the first session of an application fixes it
 	ExecutorId      string                 `protobuf:"bytes,5,opt,name=executor_id,json=executorId,proto3" json:"executor_id,omitempty"`
 	LocalDirs       []string               `protobuf:"bytes,6,rep,name=local_dirs,json=localDirs,proto3" json:"local_dirs,omitempty"`                   // absolute; map outputs and disk blocks lie below these
 	SoftwareVersion string                 `protobuf:"bytes,7,opt,name=software_version,json=softwareVersion,proto3" json:"software_version,omitempty"` // for the log
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// host:port of the driver's RPC; with feature bit 0. The daemon serves the map outputs that were registered on after the session's end, as
+	// long as a connection of its own to that port stays open. Nothing is sent over it.
+	DriverAddress string `protobuf:"bytes,8,opt,name=driver_address,json=driverAddress,proto3" json:"driver_address,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Hello) Reset() {
@@ -632,6 +635,13 @@ func (x *Hello) GetLocalDirs() []string {
 func (x *Hello) GetSoftwareVersion() string {
 	if x != nil {
 		return x.SoftwareVersion
+	}
+	return ""
+}
+
+func (x *Hello) GetDriverAddress() string {
+	if x != nil {
+		return x.DriverAddress
 	}
 	return ""
 }
@@ -2018,7 +2028,7 @@ const file_bridge_proto_rawDesc = "" +
 	"closeBlock\x12@\n" +
 	"\fdrop_segment\x18\n" +
 	" \x01(\v2\x1b.weft.bridge.v1.DropSegmentH\x00R\vdropSegmentB\x06\n" +
-	"\x04kind\"\xdc\x01\n" +
+	"\x04kind\"\x83\x02\n" +
 	"\x05Hello\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x1a\n" +
 	"\bfeatures\x18\x02 \x01(\x04R\bfeatures\x12\x15\n" +
@@ -2028,7 +2038,8 @@ const file_bridge_proto_rawDesc = "" +
 	"executorId\x12\x1d\n" +
 	"\n" +
 	"local_dirs\x18\x06 \x03(\tR\tlocalDirs\x12)\n" +
-	"\x10software_version\x18\a \x01(\tR\x0fsoftwareVersion\"\xb1\x02\n" +
+	"\x10software_version\x18\a \x01(\tR\x0fsoftwareVersion\x12%\n" +
+	"\x0edriver_address\x18\b \x01(\tR\rdriverAddress\"\xb1\x02\n" +
 	"\aWelcome\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x1a\n" +
 	"\bfeatures\x18\x02 \x01(\x04R\bfeatures\x12\x1d\n" +

@@ -18,6 +18,9 @@ import weft.proto.BridgeProto.UnregisterShuffle;
  * The executor's way to its node's daemon: one session, opened on demand and again whenever it was lost. Thread-safe.
  */
 public final class Bridge implements AutoCloseable {
+  /** Bit of the features in Hello and Welcome: the executor's map outputs are kept after the session's end. */
+  public static final long OUTLIVE = 1;
+
   /** A daemon that lets a fetch time out by more than this is hung. */
   private static final long PATIENCE_MS = 5000;
 

@@ -6,8 +6,9 @@ import java.util.List;
 public interface SessionListener {
   /**
    * @param addresses at which peers reach the daemon; empty: the host name that Spark has for this executor
+   * @param keeps whether the daemon serves this executor's map outputs on when the session has ended with the executor
    */
-  void opened(List<String> addresses, int port, byte[] daemonId);
+  void opened(List<String> addresses, int port, byte[] daemonId, boolean keeps);
 
   /** The session was lost. */
   void lost(String cause);

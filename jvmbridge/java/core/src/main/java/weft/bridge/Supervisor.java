@@ -125,7 +125,8 @@ final class Supervisor {
                 listener.opened(
                     welcome.getPeerAddressList(),
                     welcome.getPeerPort(),
-                    welcome.getDaemonId().toByteArray()));
+                    welcome.getDaemonId().toByteArray(),
+                    (welcome.getFeatures() & Bridge.OUTLIVE) != 0));
     if (!announced) {
       opened.close("it could not be announced to the driver"); // the next one is announced again
     }

@@ -58,6 +58,15 @@ public final class Keys {
           "Executors keep where BigDL's parameter blocks are (`test_<id>weightBytes<n>` and the like) instead of asking the driver"
               + " before each fetch of one. Any failure to fetch one has the driver asked again.");
 
+  public static final Key<Boolean> OUTLIVE =
+      Key.flag(
+          "outlive",
+          true,
+          "Map outputs outlive their executors: the node's daemon serves them on, and Spark neither runs their tasks again nor keeps"
+              + " idle executors for their sake. Where that can be promised (see docs/compatibility.md), weft sets `spark.shuffle.sort.io.plugin.class`,"
+              + " `spark.shuffle.readHostLocalDisk=false` and, unless it is set, `spark.dynamicAllocation.shuffleTracking.enabled=false`. The"
+              + " driver's value counts.");
+
   private Keys() {}
 
   public static List<Key<?>> all() {
@@ -70,6 +79,7 @@ public final class Keys {
             CONNECT_TIMEOUT,
             FETCH_TIMEOUT,
             PEER_RETRY,
-            BIGDL_LOCATIONS));
+            BIGDL_LOCATIONS,
+            OUTLIVE));
   }
 }

@@ -24,6 +24,8 @@ public final class Settings {
   public final long daemonGraceMs;
   /** Whether executors keep where BigDL's parameter blocks are. */
   public final boolean keepsLocations;
+  /** Whether map outputs are to outlive their executors. */
+  public final boolean outlives;
   /** The daemon's own options by the names of its environment variables (WEFT_MEMORY_SESSION). */
   public final Map<String, String> daemonEnvironment;
 
@@ -36,6 +38,7 @@ public final class Settings {
     peerRetryMs = r.get(Keys.PEER_RETRY);
     daemonGraceMs = r.get(Keys.DAEMON_GRACE);
     keepsLocations = r.get(Keys.BIGDL_LOCATIONS);
+    outlives = r.get(Keys.OUTLIVE);
     daemonEnvironment = daemonEnvironment(conf);
   }
 

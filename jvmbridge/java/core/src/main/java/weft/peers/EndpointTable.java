@@ -1,6 +1,7 @@
 package weft.peers;
 
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 
@@ -11,23 +12,38 @@ import java.util.concurrent.ConcurrentHashMap;
 public final class EndpointTable {
   /** A pending future: joined, no daemon yet. Completed with null: runs without weft. */
   private final Map<String, CompletableFuture<Endpoint>> entries = new ConcurrentHashMap<>();
+  /** Executors whose daemons serve what they leave. */
+  private final Set<String> outlived = ConcurrentHashMap.newKeySet();
 
   public void join(String executor) {
     entries.computeIfAbsent(executor, e -> new CompletableFuture<>());
   }
 
-  /** Sets an executor's daemon. */
-  public void announce(String executor, Endpoint endpoint) {
+  /**
+   * Sets an executor's daemon.
+   *
+   * @param keeps whether the daemon serves what the executor leaves; it is found after the executor's end then
+   */
+  public void announce(String executor, Endpoint endpoint, boolean keeps) {
+    if (keeps) {
+      outlived.add(executor);
+    } else {
+      outlived.remove(executor);
+    }
     set(executor, endpoint);
   }
 
   /** The executor has no daemon, or lost it; it announces again when it has one. */
   public void withdraw(String executor) {
+    outlived.remove(executor);
     set(executor, null);
   }
 
-  /** The executor is gone. */
+  /** The executor is gone. What it announced stays, where its daemon serves what it left. */
   public void remove(String executor) {
+    if (outlived.contains(executor)) {
+      return;
+    }
     CompletableFuture<Endpoint> entry = entries.remove(executor);
     if (entry != null) {
       entry.complete(null);

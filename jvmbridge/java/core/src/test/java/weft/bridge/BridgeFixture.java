@@ -59,7 +59,7 @@ final class BridgeFixture implements AutoCloseable {
             Launcher.NONE,
             new SessionListener() {
               @Override
-              public void opened(List<String> addresses, int port, byte[] daemonId) {
+              public void opened(List<String> addresses, int port, byte[] daemonId, boolean keeps) {
                 told.add("opened " + addresses + ":" + port);
               }
 

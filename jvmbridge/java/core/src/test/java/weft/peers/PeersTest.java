@@ -90,11 +90,11 @@ class PeersTest {
     table.join("1");
     CompletableFuture<Endpoint> early = table.lookup("1");
     assertFalse(early.isDone());
-    table.announce("1", A);
+    table.announce("1", A, false);
     assertEquals(A, early.join());
     table.join("1"); // a new session of the same executor asks for the token again
     assertEquals(A, table.lookup("1").join());
-    table.announce("1", B);
+    table.announce("1", B, false);
     assertEquals(B, table.lookup("1").join());
     table.withdraw("1");
     assertNull(table.lookup("1").join());
@@ -108,5 +108,21 @@ class PeersTest {
     table.remove("1");
     assertNull(early.join());
     table.remove("1");
+  }
+
+  @Test
+  void whatAnExecutorLeftIsFoundAfterItsEnd() {
+    EndpointTable table = new EndpointTable();
+    table.announce("1", A, true);
+    table.announce("2", A, true);
+    table.announce("2", B, false);
+    table.announce("3", A, true);
+    table.withdraw("3");
+    table.remove("1");
+    table.remove("2");
+    table.remove("3");
+    assertEquals(A, table.lookup("1").join());
+    assertNull(table.lookup("2").join(), "its last daemon keeps nothing");
+    assertNull(table.lookup("3").join(), "it had lost its daemon");
   }
 }

@@ -7,7 +7,10 @@ interface Directory {
   /** The application's token. The first call says that this executor is about to open its session. */
   byte[] join();
 
-  void announce(Endpoint endpoint);
+  /**
+   * @param keeps whether the daemon serves this executor's map outputs on after its end
+   */
+  void announce(Endpoint endpoint, boolean keeps);
 
   /** This executor has no daemon any more. */
   void withdraw();

@@ -35,8 +35,8 @@ final class DirectoryClient implements Directory {
   }
 
   @Override
-  public void announce(Endpoint endpoint) {
-    ask(DirectoryMessages.announce(executor, endpoint));
+  public void announce(Endpoint endpoint, boolean keeps) {
+    ask(DirectoryMessages.announce(executor, endpoint, keeps));
   }
 
   @Override

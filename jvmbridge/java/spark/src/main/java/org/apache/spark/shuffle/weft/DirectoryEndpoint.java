@@ -87,7 +87,7 @@ final class DirectoryEndpoint implements RpcEndpoint {
       case DirectoryMessages.ANNOUNCE:
         Endpoint endpoint = DirectoryMessages.announced(message);
         LOG.info("weft: executor {} is served by the daemon at {}", executor, endpoint);
-        table.announce(executor, endpoint);
+        table.announce(executor, endpoint, DirectoryMessages.keeps(message));
         context.reply(DirectoryMessages.DONE);
         break;
       case DirectoryMessages.WITHDRAW:

@@ -8,7 +8,7 @@ import weft.peers.Endpoint;
  */
 final class DirectoryMessages {
   static final String JOIN = "weft.join"; // executor -> the application's token
-  static final String ANNOUNCE = "weft.announce"; // executor, addresses, port, daemon id -> DONE
+  static final String ANNOUNCE = "weft.announce"; // executor, addresses, port, daemon id, whether it keeps map outputs -> DONE
   static final String WITHDRAW = "weft.withdraw"; // executor -> DONE
   static final String LOOKUP = "weft.lookup"; // executor -> addresses, port, daemon id; or nothing
   static final String DONE = "weft.done";
@@ -19,8 +19,8 @@ final class DirectoryMessages {
     return new Object[] {JOIN, executor};
   }
 
-  static Object[] announce(String executor, Endpoint e) {
-    return new Object[] {ANNOUNCE, executor, e.addresses(), e.port(), e.daemonId()};
+  static Object[] announce(String executor, Endpoint e, boolean keeps) {
+    return new Object[] {ANNOUNCE, executor, e.addresses(), e.port(), e.daemonId(), keeps};
   }
 
   static Object[] withdraw(String executor) {
@@ -58,6 +58,10 @@ final class DirectoryMessages {
 
   static Endpoint announced(Object[] message) {
     return endpoint(message, 2);
+  }
+
+  static boolean keeps(Object[] announcement) {
+    return (Boolean) announcement[5];
   }
 
   private static Endpoint endpoint(Object[] parts, int at) {

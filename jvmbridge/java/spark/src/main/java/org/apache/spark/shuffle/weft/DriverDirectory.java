@@ -27,7 +27,7 @@ final class DriverDirectory implements Directory {
   }
 
   @Override
-  public void announce(Endpoint mine) {
+  public void announce(Endpoint mine, boolean keeps) {
     own = mine;
   }
 

@@ -138,7 +138,6 @@ final class Fetcher {
     switch (reason) {
       case REASON_PEER_UNREACHABLE:
       case REASON_PEER_REFUSED:
-      case REASON_OWNER_GONE:
         peers.avoid(executor);
         break;
       case REASON_DAEMON_GONE:

@@ -43,6 +43,11 @@ final class SparkSettings {
     return conf.getBoolean("spark.shuffle.useOldFetchProtocol", false);
   }
 
+  /** Where the driver's RPC listens, as executors know it. */
+  static String driverAddress(SparkConf conf) {
+    return conf.get("spark.driver.host") + ":" + conf.get("spark.driver.port");
+  }
+
   static TransportConf transportConf(SparkConf conf) {
     return new TransportConf("shuffle", new MapConfigProvider(all(conf)));
   }

@@ -109,7 +109,11 @@ final class WeftRuntime implements SessionListener {
     for (java.io.File dir : env.blockManager().diskBlockManager().localDirs()) {
       dirs.add(dir.getAbsolutePath());
     }
-    return Hello.newBuilder()
+    Hello.Builder hello = Hello.newBuilder();
+    if (Outliving.isOn(conf) && !isDriver()) {
+      hello.setFeatures(Bridge.OUTLIVE).setDriverAddress(SparkSettings.driverAddress(conf));
+    }
+    return hello
         .setVersion(1)
         .setAppId(conf.getAppId())
         .setAppToken(ByteString.copyFrom(directory.join()))
@@ -166,14 +170,17 @@ final class WeftRuntime implements SessionListener {
   // ---- sessions
 
   @Override
-  public void opened(List<String> addresses, int port, byte[] daemonId) {
+  public void opened(List<String> addresses, int port, byte[] daemonId, boolean keeps) {
     String[] at =
         addresses.isEmpty()
             ? new String[] {env.blockManager().blockTransferService().hostName()}
             : addresses.toArray(new String[0]);
     Endpoint endpoint = new Endpoint(at, port, daemonId);
     LOG.info("weft: executor {} has a session with its daemon, peers reach that at {}", env.executorId(), endpoint);
-    directory.announce(endpoint);
+    if (!keeps && Outliving.isOn(env.conf()) && !isDriver()) {
+      LOG.warn("weft: this node's daemon does not keep map outputs after their executor's end: then their tasks run again. Its log has the reason");
+    }
+    directory.announce(endpoint, keeps);
   }
 
   @Override

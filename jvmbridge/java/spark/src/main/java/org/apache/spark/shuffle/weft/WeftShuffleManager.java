@@ -22,6 +22,7 @@ public class WeftShuffleManager extends SortShuffleManager {
 
   public WeftShuffleManager(SparkConf conf) {
     super(conf);
+    Outliving.promise(conf);
     if (SparkEnv.get() != null) {
       Installer.install(SparkEnv.get());
     } else {

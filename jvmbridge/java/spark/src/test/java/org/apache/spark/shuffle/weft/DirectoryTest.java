@@ -31,7 +31,7 @@ class DirectoryTest {
     assertEquals(32, directory.token().length);
     Call early = ask("h2", DirectoryMessages.lookup("1"));
     assertNull(early.answer, "held until it has announced");
-    ask("h1", DirectoryMessages.announce("1", A));
+    ask("h1", DirectoryMessages.announce("1", A, false));
     assertEquals(A, DirectoryMessages.found((Object[]) early.answer));
     assertEquals(A, found("1"));
     assertNull(found("2"));
@@ -42,11 +42,19 @@ class DirectoryTest {
   @Test
   void anExecutorThatDisconnectsIsForgotten() throws Exception {
     ask("h1", DirectoryMessages.join("1"));
-    ask("h1", DirectoryMessages.announce("1", A));
+    ask("h1", DirectoryMessages.announce("1", A, false));
     directory.onDisconnected(new RpcAddress("h7", 1));
     assertEquals(A, found("1"));
     directory.onDisconnected(new RpcAddress("h1", 1));
     assertNull(found("1"));
+  }
+
+  @Test
+  void anExecutorWhoseDaemonKeepsWhatItLeftIsNot() throws Exception {
+    ask("h1", DirectoryMessages.join("1"));
+    ask("h1", DirectoryMessages.announce("1", A, true));
+    directory.onDisconnected(new RpcAddress("h1", 1));
+    assertEquals(A, found("1"));
   }
 
   @Test

@@ -1,0 +1,97 @@
+package org.apache.spark.shuffle.weft;
+
+import java.util.Arrays;
+import org.apache.spark.SparkConf;
+import org.apache.spark.shuffle.api.ShuffleDriverComponents;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import weft.conf.Settings;
+
+/**
+ * Tells Spark that map outputs outlive their executors, where weft can hold that. The driver decides when it makes the shuffle manager, which
+ * Spark does before it reads any of these keys, and before executors are given its configuration.
+ */
+final class Outliving {
+  private static final Logger LOG = LoggerFactory.getLogger(Outliving.class);
+  private static final String DATA_IO = "spark.shuffle.sort.io.plugin.class";
+  private static final String SAME_HOST_DISK = "spark.shuffle.readHostLocalDisk";
+  private static final String TRACKING = "spark.dynamicAllocation.shuffleTracking.enabled";
+
+  private Outliving() {}
+
+  /** Whether it was promised for this application: the same answer in the driver and in every executor. */
+  static boolean isOn(SparkConf conf) {
+    return conf.get(DATA_IO, "").equals(WeftShuffleDataIO.class.getName());
+  }
+
+  /** In the driver: promises it where it can be held; else says why not, and leaves everything as it was. */
+  static void promise(SparkConf conf) {
+    if (!conf.get("spark.executor.id", "").equals(DirectoryEndpoint.DRIVER) || SparkSettings.isLocal(conf)) {
+      return;
+    }
+    try {
+      Settings settings = Settings.of(SparkSettings.all(conf), System.getenv());
+      String why = obstacle(conf, settings);
+      if (why == null) {
+        promised(conf);
+        LOG.info("weft: map outputs outlive their executors (spark.weft.outlive)");
+      } else {
+        LOG.info("weft: map outputs end with their executors, as ever: {}", why);
+      }
+    } catch (RuntimeException | LinkageError e) { // settings that are wrong are told of where weft starts
+      LOG.info("weft: map outputs end with their executors, as ever: {}", e.toString());
+    }
+  }
+
+  private static void promised(SparkConf conf) {
+    conf.set(DATA_IO, WeftShuffleDataIO.class.getName());
+    // Spark asks the executor itself for its directories, and takes its not answering for the loss of its map outputs.
+    conf.set(SAME_HOST_DISK, "false");
+    // Executors would be kept for their map outputs; since 3.4 by default.
+    conf.setIfMissing(TRACKING, "false");
+  }
+
+  /** Why it cannot be promised, or null. */
+  static String obstacle(SparkConf conf, Settings settings) {
+    if (!settings.enabled || !settings.outlives) {
+      return settings.enabled ? "spark.weft.outlive=false" : "spark.weft.enabled=false";
+    }
+    if (!hasSwitch()) {
+      return "this Spark takes them for lost with the executor (it has been told otherwise from 3.5 on)";
+    }
+    if (SparkSettings.isEncrypted(conf)) {
+      return "blocks go by Spark's own transfer service, which needs the executor";
+    }
+    if (SparkSettings.reusesMapIds(conf)) {
+      return "spark.shuffle.useOldFetchProtocol=true";
+    }
+    if (conf.getBoolean("spark.shuffle.service.enabled", false)) {
+      return "the external shuffle service serves them on";
+    }
+    if (conf.contains(DATA_IO) && !isOn(conf)) {
+      return DATA_IO + " is set";
+    }
+    if (conf.getBoolean(SAME_HOST_DISK, false)) {
+      return SAME_HOST_DISK + "=true";
+    }
+    return clusterObstacle(conf.get("spark.master", ""), settings);
+  }
+
+  /** Files must stay when the executor is gone, and a daemon must not go with it. */
+  private static String clusterObstacle(String master, Settings settings) {
+    if (master.startsWith("spark://") || master.startsWith("local-cluster")) {
+      return null;
+    }
+    if (!master.equals("yarn")) {
+      return "an executor's files go with its container under " + master;
+    }
+    return settings.startsDaemon
+        ? "a daemon that an executor starts goes with its container; run it as a service (spark.weft.daemon.mode=external)"
+        : null;
+  }
+
+  private static boolean hasSwitch() {
+    return Arrays.stream(ShuffleDriverComponents.class.getMethods())
+        .anyMatch(m -> m.getName().equals("supportsReliableStorage"));
+  }
+}

@@ -1,0 +1,105 @@
+package shuffle
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+)
+
+// Keeping lets map outputs outlive their executors: as long as an application's driver lives, this daemon serves the files of its executors
+// that have ended, from hard links of its own. See docs/design/0009-outliving-executors.md.
+type Keeping struct {
+	// Name is of the directories for the links, each beside a local directory of an executor; no other daemon's may be called that.
+	Name string
+	// Record is told of the path of such a directory before it is made, so that a later daemon can remove it where this one could not. An
+	// error means that it is not made.
+	Record func(path string) error
+	// Watch calls gone once, from a goroutine of its own, when the driver at this address has ended or cannot be reached, unless stop was
+	// called before. It returns at once.
+	Watch func(driver string, gone func(error)) (stop func())
+	// Departed is told how many executors have ended whose map outputs are still served. It must not block.
+	Departed func(n int)
+}
+
+// errNotKept is why a daemon without Keeping promises nothing.
+var errNotKept = errors.New("this daemon keeps no map outputs of executors that have ended")
+
+// Keep promises that the executor's map outputs are served after its session has ended, as long as its application's driver lives, which
+// listens at this address (host:port). It is called before the first is registered. After an error they end with the executor.
+func (e *Executor) Keep(driver string) error {
+	r := e.registry
+	if r.keeper == nil {
+		return errNotKept
+	}
+	k, err := r.keeper.open(e.dirs)
+	if err != nil {
+		return err
+	}
+	e.mu.Lock()
+	gone := e.gone
+	if !gone {
+		e.kept = k
+	}
+	e.mu.Unlock()
+	if gone {
+		k.close()
+		return ErrGone
+	}
+	r.watch(e.app, driver)
+	return nil
+}
+
+// Depart is Leave for an executor that has ended by itself. What was promised to outlive it is served on; release is called once, when
+// nothing is any more.
+func (e *Executor) Depart(release func()) {
+	e.mu.Lock()
+	stays := !e.gone && e.kept != nil && e.count > 0
+	if stays {
+		e.release = release
+	}
+	e.mu.Unlock()
+	if stays && e.registry.depart(e) {
+		e.dirs.close() // the executor may remove them; the links are elsewhere
+		return
+	}
+	e.Leave()
+	if !stays {
+		release()
+	}
+}
+
+// keeper makes the directories for one registry's links.
+type keeper struct {
+	opts Keeping
+
+	mu       sync.Mutex // held while directories are made or removed
+	last     uint64
+	recorded map[string]struct{}
+}
+
+// open makes a directory beside each of dirs.
+func (r *keeper) open(dirs *localDirs) (*kept, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last++
+	k := &kept{keeper: r, dirs: &localDirs{uid: dirs.uid}}
+	for i := range dirs.dirs {
+		d, err := r.beside(&dirs.dirs[i], fmt.Sprintf("%d-%d", r.last, i), dirs.uid)
+		if err != nil {
+			k.closeLocked()
+			return nil, fmt.Errorf("a directory for links beside %s: %w", dirs.dirs[i].path, err)
+		}
+		k.beside = append(k.beside, d)
+		k.dirs.dirs = append(k.dirs.dirs, d.links)
+	}
+	return k, nil
+}
+
+// remove is os.Root.RemoveAll of what may be gone: whoever made the application's directories removes them, too, when it ends.
+func remove(root *os.Root, name string) error {
+	if err := root.RemoveAll(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,211 @@
+package shuffle
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// kept are one executor's hard links to the files of its map outputs: directory i for what lies in its local directory i.
+type kept struct {
+	keeper *keeper
+	beside []*keptDir
+	dirs   *localDirs
+
+	mu     sync.Mutex // held while links are made or removed
+	closed bool
+}
+
+// keptDir is a directory for links: <parent of the local directory>/<Keeping.Name>/<name>.
+type keptDir struct {
+	parent, base *os.Root
+	name         string
+	links        localDir
+}
+
+// beside makes a directory for links on the file system of local. All are made and opened below a directory that is held open, and
+// belong to the executor's user, who can remove them like its own.
+func (r *keeper) beside(local *localDir, name string, uid uint32) (_ *keptDir, err error) {
+	d := &keptDir{name: name}
+	defer func() {
+		if err != nil {
+			d.close(r.opts.Name)
+		}
+	}()
+	if d.parent, err = openParent(local.dir); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(filepath.Dir(local.real), r.opts.Name)
+	if _, ok := r.recorded[path]; !ok {
+		if err := r.opts.Record(path); err != nil {
+			return nil, err
+		}
+		r.recorded[path] = struct{}{}
+	}
+	if d.base, err = makeDir(d.parent, r.opts.Name, uid); err != nil {
+		return nil, err
+	}
+	links, err := makeDir(d.base, name, uid)
+	if err != nil {
+		return nil, err
+	}
+	defer links.Close()
+	dir, err := links.Open(".")
+	if err != nil {
+		return nil, err
+	}
+	path = filepath.Join(path, name)
+	d.links = localDir{path: path, real: path, dir: dir}
+	return d, nil
+}
+
+// openParent opens the directory that dir really lies in.
+func openParent(dir *os.File) (*os.Root, error) {
+	conn, err := dir.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	var root *os.Root
+	var openErr error
+	if err := conn.Control(func(fd uintptr) { root, openErr = os.OpenRoot(fmt.Sprintf("/proc/self/fd/%d/..", fd)) }); err != nil {
+		return nil, err
+	}
+	return root, openErr
+}
+
+// makeDir makes a directory for the user, or takes the one there is, which must be a real one of the user's.
+func makeDir(in *os.Root, name string, uid uint32) (*os.Root, error) {
+	err := in.Mkdir(name, 0o700)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+	case err != nil:
+		return nil, err
+	case uid != uint32(os.Geteuid()):
+		if err := in.Lchown(name, int(uid), -1); err != nil {
+			return nil, err
+		}
+	}
+	there, err := in.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !there.IsDir() || there.Sys().(*syscall.Stat_t).Uid != uid {
+		return nil, fmt.Errorf("%s is not a directory of user %d", name, uid)
+	}
+	root, err := in.OpenRoot(name)
+	if err != nil {
+		return nil, err
+	}
+	opened, err := root.Stat(".")
+	if err != nil || !os.SameFile(there, opened) {
+		root.Close()
+		return nil, errors.Join(fmt.Errorf("%s was replaced", name), err)
+	}
+	return root, nil
+}
+
+// link makes a link to an open file of local directory dir, in place of any of that name.
+func (k *kept) link(dir int, file *os.File, name string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.closed {
+		return ErrGone
+	}
+	to := k.dirs.dirs[dir].dir
+	err := linkFile(file, to, name)
+	if errors.Is(err, fs.ErrExist) {
+		if err = unlink(to, name); err == nil {
+			err = linkFile(file, to, name)
+		}
+	}
+	return err
+}
+
+// unlink removes links of map outputs that are known no more.
+func (k *kept) unlink(outputs map[uint64]*mapOutput) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, m := range outputs {
+		if k.closed || !m.kept {
+			continue
+		}
+		for _, p := range []place{m.data(), m.index()} {
+			_ = unlink(k.dirs.dirs[p.dir].dir, p.rel) // there need not be a data file; what stays goes with the directory
+		}
+	}
+}
+
+// close removes the links.
+func (k *kept) close() {
+	k.keeper.mu.Lock()
+	defer k.keeper.mu.Unlock()
+	k.closeLocked()
+}
+
+func (k *kept) closeLocked() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.closed {
+		return
+	}
+	k.closed = true
+	for _, d := range k.beside {
+		d.close(k.keeper.opts.Name)
+	}
+}
+
+// close removes the directory, and the one it is in with the last of them. What cannot be removed now is for the next daemon to remove.
+func (d *keptDir) close(base string) {
+	if d.links.dir != nil {
+		_ = d.links.dir.Close()
+	}
+	if d.base != nil {
+		_ = remove(d.base, d.name)
+		_ = d.base.Close()
+		_ = d.parent.Remove(base)
+	}
+	if d.parent != nil {
+		_ = d.parent.Close()
+	}
+}
+
+// linkFile links an open file itself, whatever its path means by now, and follows nothing at name.
+func linkFile(file, to *os.File, name string) error {
+	err := withFDs(file, to, func(from, dir int) error {
+		return unix.Linkat(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", from), dir, name, unix.AT_SYMLINK_FOLLOW)
+	})
+	if err != nil {
+		return &os.LinkError{Op: "link", Old: file.Name(), New: filepath.Join(to.Name(), name), Err: err}
+	}
+	return nil
+}
+
+func unlink(dir *os.File, name string) error {
+	return withFDs(dir, dir, func(fd, _ int) error { return unix.Unlinkat(fd, name, 0) })
+}
+
+// withFDs calls f with descriptors that stay open meanwhile.
+func withFDs(a, b *os.File, f func(a, b int) error) error {
+	connA, err := a.SyscallConn()
+	if err != nil {
+		return err
+	}
+	connB, err := b.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = connA.Control(func(fdA uintptr) {
+		err := connB.Control(func(fdB uintptr) { failed = f(int(fdA), int(fdB)) })
+		if err != nil {
+			failed = err
+		}
+	})
+	return errors.Join(err, failed)
+}

@@ -1,0 +1,85 @@
+package shuffle
+
+// watch watches the application's driver for as long as it has executors here, departed ones too.
+func (r *Registry) watch(app, driver string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	known := r.apps[app]
+	if known == nil || known.unwatch != nil {
+		return
+	}
+	known.unwatch = r.keeper.opts.Watch(driver, func(err error) { r.driverGone(app, known, err) })
+}
+
+// depart keeps e among its application's executors after its end; false where its driver is gone, or another has its place.
+func (r *Registry) depart(e *Executor) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	app := r.apps[e.app]
+	if app == nil || app.executors[e.name] != e || app.unwatch == nil {
+		return false
+	}
+	e.departed.Store(true)
+	r.departed++
+	r.keeper.opts.Departed(r.departed)
+	r.log.Info("an executor has ended; its map outputs are served on", "app", e.app, "executor", e.name)
+	return true
+}
+
+// returned uncounts a departed executor whose membership has ended.
+func (r *Registry) returned() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.departed--
+	r.keeper.opts.Departed(r.departed)
+}
+
+// driverGone ends what was kept for an application. Those of its executors that live end theirs themselves.
+func (r *Registry) driverGone(id string, app *application, cause error) {
+	r.mu.Lock()
+	app.unwatch = nil
+	departed := app.gone()
+	r.mu.Unlock()
+	r.log.Info("an application's driver is gone; nothing is kept for it any more", "app", id, "executors", len(departed), "why", cause)
+	for _, e := range departed {
+		e.Leave()
+	}
+}
+
+// unregisterDeparted forgets a shuffle of the application's departed executors. Those with nothing left leave.
+func (r *Registry) unregisterDeparted(id string, shuffle uint32) {
+	r.mu.RLock()
+	var departed []*Executor
+	if app := r.apps[id]; app != nil {
+		departed = app.gone()
+	}
+	r.mu.RUnlock()
+	for _, e := range departed {
+		if e.unregister(shuffle) == 0 {
+			e.Leave()
+		}
+	}
+}
+
+// Close ends the membership of every departed executor, and removes what was kept for them.
+func (r *Registry) Close() {
+	r.mu.RLock()
+	var departed []*Executor
+	for _, app := range r.apps {
+		departed = append(departed, app.gone()...)
+	}
+	r.mu.RUnlock()
+	for _, e := range departed {
+		e.Leave()
+	}
+}
+
+// gone are the application's departed executors; the registry's mu is held.
+func (a *application) gone() (departed []*Executor) {
+	for _, e := range a.executors {
+		if e.departed.Load() {
+			departed = append(departed, e)
+		}
+	}
+	return departed
+}
