@@ -47,6 +47,28 @@ func TestIdle(t *testing.T) {
 	})
 }
 
+// A daemon does not leave what it serves for executors that have ended.
+func TestDepartedExecutorsAreUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := newIdle(10 * time.Second)
+		defer i.stop()
+		i.sessions(1)
+		i.departed(1)
+		i.sessions(0)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if isOver(i) {
+			t.Fatal("over while something is kept")
+		}
+		i.departed(0)
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if !isOver(i) {
+			t.Fatal("not over after the grace time")
+		}
+	})
+}
+
 // A daemon that nobody ever connected to leaves too, but not before its starter could.
 func TestIdleFromTheStart(t *testing.T) {
 	for grace, want := range map[time.Duration]time.Duration{time.Minute: time.Minute, time.Millisecond: firstGrace} {

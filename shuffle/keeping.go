@@ -54,7 +54,7 @@ func (e *Executor) Keep(driver string) error {
 // nothing is any more.
 func (e *Executor) Depart(release func()) {
 	e.mu.Lock()
-	stays := !e.gone && e.kept != nil && e.count > 0
+	stays := !e.gone && e.hasKept()
 	if stays {
 		e.release = release
 	}
@@ -67,6 +67,18 @@ func (e *Executor) Depart(release func()) {
 	if !stays {
 		release()
 	}
+}
+
+// hasKept tells whether some map output of e is to outlive it; mu is held.
+func (e *Executor) hasKept() bool {
+	for _, outputs := range e.shuffles {
+		for _, m := range outputs {
+			if m.kept {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // keeper makes the directories for one registry's links.

@@ -38,7 +38,7 @@ func (s *Service) open(ctx context.Context, e *Executor, id BlockID) Found {
 		return Found{Err: ToBlockError(err)}
 	}
 	if e.departed.Load() {
-		return Found{Err: Errorf(ReasonOwnerGone, "executor %s has ended, and %s is none of the map outputs that it left", e.name, id)}
+		return Found{Err: Errorf(ReasonNotFound, "executor %s has ended, and %s is none of the map outputs that it left", e.name, id)}
 	}
 	block, err := e.owner.OpenBlock(ctx, id)
 	if err != nil {
