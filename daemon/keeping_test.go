@@ -10,6 +10,7 @@ import (
 	"weft/internal/leakcheck"
 	"weft/internal/pb/blockpb"
 	"weft/internal/pb/bridgepb"
+	"weft/internal/status"
 	"weft/jvmbridge/bridgetest"
 )
 
@@ -105,6 +106,9 @@ func TestEndedExecutorIsServedUntilItsDriverEnds(t *testing.T) {
 	owner.end(t)
 	reader := join(t, a.BridgeSocket, "app", "2")
 	eventually(t, "the session has ended", func() bool { return len(b.status(t).Sessions) == 0 })
+	if s := b.status(t).Departed; len(s) != 1 || s[0] != (status.Departed{App: "app", Executor: "1", MapOutputs: 1, MapOutputBytes: 100_010}) {
+		t.Errorf("departed: %+v", s)
+	}
 	got := reader.fetch(t, reader.shuffled(owner, 0, 0, 2))
 	wantBlocks(t, got, want, "tcp")
 	reader.release(t, got)

@@ -26,6 +26,7 @@ func (d *daemon) status() (*status.Status, error) {
 		PeerPort:  d.info.PeerPort,
 		Announced: []string{},
 		Sessions:  []status.Session{},
+		Departed:  []status.Departed{},
 		Peers:     []status.Peer{},
 	}
 	for _, a := range d.info.Announced {
@@ -46,6 +47,9 @@ func (d *daemon) status() (*status.Status, error) {
 	mapOutputs := map[[2]string]int{}
 	for _, e := range d.registry.Status() {
 		mapOutputs[[2]string{e.App, e.Executor}] = e.MapOutputs
+		if e.Departed {
+			s.Departed = append(s.Departed, status.Departed{App: e.App, Executor: e.Executor, MapOutputs: e.MapOutputs, MapOutputBytes: e.MapOutputBytes})
+		}
 	}
 	for _, e := range d.bridge.Sessions() {
 		s.Sessions = append(s.Sessions, sessionStatus(&e, mapOutputs[[2]string{e.App, e.Executor}]))

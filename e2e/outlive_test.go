@@ -19,11 +19,14 @@ func TestOutlive(t *testing.T) {
 	for _, version := range []string{"4.1.3", "3.5.9"} {
 		t.Run(version+"/killed", func(t *testing.T) { testKilled(t, outliveCluster(t, version)) })
 		t.Run(version+"/released", func(t *testing.T) { testReleased(t, outliveCluster(t, version)) })
+		t.Run(version+"/off", func(t *testing.T) { testOff(t, outliveCluster(t, version)) })
 		t.Run(version+"/daemon lost", func(t *testing.T) { testDaemonLost(t, outliveCluster(t, version)) })
 	}
 }
 
-func outliveCluster(t *testing.T, version string) *Cluster { return cluster(t, version, 2, "--cores", "4") }
+func outliveCluster(t *testing.T, version string) *Cluster {
+	return cluster(t, version, 2, "--cores", "4")
+}
 
 // fourExecutors are two on each host.
 var fourExecutors = Conf{
@@ -65,6 +68,27 @@ func testKilled(t *testing.T, c *Cluster) {
 	r.Release(t, "continue")
 	r.Wait(t)
 	r.checkNothingAgain(t)
+}
+
+// testOff kills an executor where nothing was promised: Spark computes its map outputs again.
+func testOff(t *testing.T, c *Cluster) {
+	r := c.StartStopping(t, c.WithWeft().With(fourExecutors).With(Conf{"spark.weft.outlive": "false"}), "bigblocks")
+	r.Await(t, "mapped")
+	killed := c.Pids(t, Host1, "executor")[0]
+	if err := syscall.Kill(killed, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	c.eventually(t, "the daemon knows that it is gone", func() bool { return c.executors(Host1)[killed] == "" })
+	r.Release(t, "go")
+	r.Release(t, "continue")
+	r.Wait(t)
+	r.checkResults(t, 1)
+	job := r.Shuffled(t)["bigblocks"]
+	t.Logf("%+v", *job)
+	if job.MapTasks == mapOutputs {
+		t.Error("the test proves nothing: no task of a lost executor ran again")
+	}
+	c.checkNothingKept(t)
 }
 
 // testReleased lets all executors but one go, and come back, by dynamic allocation.
@@ -131,13 +155,15 @@ func (r *Run) checkNothingAgain(t *testing.T) {
 	if job.RemoteBlocks == 0 {
 		t.Error("nothing was read from other executors")
 	}
+	r.cluster.checkLeft(t)
 	r.cluster.checkNothingKept(t)
 }
 
-// checkNothingKept checks that daemons leave when the application has ended, and their links with them.
+// checkNothingKept checks that daemons leave when the application has ended, and their links with them. The Worker removes those of a daemon
+// that was killed; its sockets are its successor's to remove, if the host had one.
 func (c *Cluster) checkNothingKept(t *testing.T) {
 	t.Helper()
-	c.checkLeft(t)
+	c.AwaitIdle(t, patience)
 	c.eventually(t, "no link is left", func() bool {
 		found := false
 		for _, host := range c.Hosts {

@@ -1,11 +1,15 @@
 package jvmbridge_test
 
 import (
+	"encoding/binary"
 	"errors"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 
 	"weft/internal/metrics"
+	"weft/internal/pb/bridgepb"
 	"weft/jvmbridge"
 	"weft/jvmbridge/bridgetest"
 	"weft/shuffle"
@@ -89,5 +93,49 @@ func TestSessionsJoinTheDevice(t *testing.T) {
 	d.are(t, "the session left, and its memory was given back", 2, 2, 1, 1)
 	if got := r.budget.Usage()[metrics.Upcall]; got.Allocated != 0 {
 		t.Errorf("upcall memory: %+v", got)
+	}
+}
+
+// Peers read by the device what an executor left, so that stays until it is over, too.
+func TestTheDeviceStaysForWhatOutlivesTheExecutor(t *testing.T) {
+	d := &devices{}
+	r := newRig(t, table, func(o *jvmbridge.Options) { o.Join = d.join })
+	dir := filepath.Join(t.TempDir(), "blockmgr")
+	data, index := filepath.Join(dir, "a.data"), filepath.Join(dir, "a.index")
+	for _, err := range []error{
+		os.Mkdir(dir, 0o700),
+		os.WriteFile(data, []byte("x"), 0o600),
+		os.WriteFile(index, binary.BigEndian.AppendUint64(make([]byte, 8), 1), 0o600),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	hello := bridgetest.Hello("app", "1", dir)
+	hello.Features, hello.DriverAddress = ^uint64(0), "driver:1"
+	c := r.dial(t, hello)
+	if got := c.Welcome.GetFeatures(); got != 1 {
+		t.Errorf("features %b in force", got)
+	}
+	err := c.Send(&bridgepb.ToDaemon{Kind: &bridgepb.ToDaemon_RegisterMapOutput{RegisterMapOutput: &bridgepb.RegisterMapOutput{
+		DataPath: data, IndexPath: index, NumPartitions: 1,
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustWork(t, c)
+	c.Close()
+	d.are(t, "the session's memory was given back, and it is still there", 1, 0, 1, 1)
+	r.driverGone(errors.New("it has ended"))
+	d.are(t, "it has left", 1, 1, 1, 1)
+}
+
+func TestNothingIsKeptUnasked(t *testing.T) {
+	r := newRig(t, table, nil)
+	if got := r.dial(t, bridgetest.Hello("app", "1", t.TempDir())).Welcome.GetFeatures(); got != 0 {
+		t.Errorf("features %b in force", got)
+	}
+	if r.driverGone != nil {
+		t.Error("its driver is watched")
 	}
 }

@@ -34,6 +34,8 @@ type rig struct {
 	budget   *mempool.Budget
 	socket   string
 	open     chan int // numbers of sessions, as OnSessions gets them
+
+	driverGone func(error) // ends the driver of who asked for its map outputs to be kept
 }
 
 // fetchFunc is a Fetcher.
@@ -57,7 +59,12 @@ func newRig(t testing.TB, fetcher jvmbridge.Fetcher, change func(*jvmbridge.Opti
 		metrics: metrics.NewSet(), budget: mempool.NewBudget(64 << 20),
 		socket: filepath.Join(dir, "weft-v1.sock"), open: make(chan int, 1000),
 	}
-	r.registry = shuffle.NewRegistry(shuffle.RegistryOptions{}, r.metrics, log)
+	r.registry = shuffle.NewRegistry(shuffle.RegistryOptions{Keeping: &shuffle.Keeping{
+		Name:     "weft-kept-test",
+		Record:   func(string) error { return nil },
+		Watch:    func(_ string, gone func(error)) func() { r.driverGone = gone; return func() {} },
+		Departed: func(int) {},
+	}}, r.metrics, log)
 	opts := jvmbridge.Options{
 		DaemonID: [16]byte{1, 2, 3}, PeerAddresses: []string{"10.0.0.1"}, PeerPort: 7400, SoftwareVersion: "test",
 		SessionBytes: 8 << 20, UpcallBytes: 4 << 20, RegionBytes: 1 << 20, MemoryWait: time.Second,

@@ -41,17 +41,17 @@ type session struct {
 	began       time.Time
 	log         *slog.Logger
 
-	out      *outbox
-	device   Membership
+	out    *outbox
+	device Membership
 	// What needs the device: the arenas, and what outlives the executor.
 	deviceUsers atomic.Int32
-	receive  *mempool.Arena
-	upcall   *mempool.Arena
-	member   *shuffle.Executor
-	ctx      context.Context // ends with the session
-	cancel   context.CancelCauseFunc
-	attached chan struct{} // closed by attach
-	endOnce  sync.Once
+	receive     *mempool.Arena
+	upcall      *mempool.Arena
+	member      *shuffle.Executor
+	ctx         context.Context // ends with the session
+	cancel      context.CancelCauseFunc
+	attached    chan struct{} // closed by attach
+	endOnce     sync.Once
 
 	fetches fetches
 	leases  leases

@@ -32,6 +32,9 @@ func (e *Executor) Keep(driver string) error {
 	if r.keeper == nil {
 		return errNotKept
 	}
+	if driver == "" {
+		return errors.New("it does not say where its driver is; this is a bug of the client")
+	}
 	k, err := r.keeper.open(e.dirs)
 	if err != nil {
 		return err

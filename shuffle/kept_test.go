@@ -200,6 +200,9 @@ func TestKeepRefuses(t *testing.T) {
 		t.Errorf("without Keeping: %v", err)
 	}
 	k := newKeepingNode(t)
+	if err := k.executor.Keep(""); err == nil {
+		t.Error("something was promised as long as nobody lives")
+	}
 	for what, lay := range map[string]func(path string) error{
 		"a link": func(path string) error { return os.Symlink(t.TempDir(), path) },
 		"a file": func(path string) error { return os.WriteFile(path, nil, 0o600) },

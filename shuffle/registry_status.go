@@ -10,6 +10,7 @@ type ExecutorStatus struct {
 	App            string
 	Executor       string
 	UID            uint32
+	Departed       bool // it has ended, and its map outputs are served on
 	Dirs           []string
 	Shuffles       int
 	MapOutputs     int
@@ -45,7 +46,7 @@ func (e *Executor) status() ExecutorStatus {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
 	return ExecutorStatus{
-		App: e.app, Executor: e.name, UID: e.dirs.uid, Dirs: dirs,
+		App: e.app, Executor: e.name, UID: e.dirs.uid, Departed: e.departed.Load(), Dirs: dirs,
 		Shuffles: len(e.shuffles), MapOutputs: e.count, MapOutputBytes: e.bytes,
 	}
 }

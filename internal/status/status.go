@@ -27,6 +27,7 @@ type Status struct {
 
 	Memory     Memory     `json:"memory"`
 	Sessions   []Session  `json:"sessions"`
+	Departed   []Departed `json:"departed"`
 	MapOutputs int        `json:"map_outputs"`
 	OpenFiles  int        `json:"open_files"`
 	Peers      []Peer     `json:"peers"`
@@ -64,6 +65,14 @@ type Session struct {
 	Fetches    int    `json:"fetches"` // requests not yet ended
 	Receive    Arena  `json:"receive"`
 	Upcall     Arena  `json:"upcall"`
+}
+
+// Departed is an executor that has ended, and whose map outputs are served on.
+type Departed struct {
+	App            string `json:"app"`
+	Executor       string `json:"executor"`
+	MapOutputs     int    `json:"map_outputs"`
+	MapOutputBytes int64  `json:"map_output_bytes"`
 }
 
 // Arena is one arena of a session.

@@ -29,6 +29,7 @@ func example() *Status {
 			Receive: Arena{MaxBytes: 256 << 20, AllocatedBytes: 128 << 20, LeasedBytes: 1536, Leases: 2},
 			Upcall:  Arena{MaxBytes: 256 << 20},
 		}},
+		Departed:   []Departed{{App: "app-1", Executor: "5", MapOutputs: 4, MapOutputBytes: 2 << 20}},
 		MapOutputs: 12, OpenFiles: 9,
 		Peers:     []Peer{{DaemonID: "ff", Address: "10.1.0.8:7400", Transport: "tcp"}},
 		Transfers: []Transfer{{Transport: "tcp", Direction: "received", Blocks: 1000, Bytes: 3 << 30}},
@@ -46,6 +47,10 @@ const exampleTable = `  daemon            version 0.1.0, pid 4711, up 1m0s
 sessions
   id  application  executor  pid  age   map outputs  fetches  receive leased/allocated  leases  upcall leased/allocated
   3   app-1        7         99   1m1s  12           2        1.5 KiB/128.0 MiB         2       0 B/0 B
+
+executors that have ended
+  application  executor  map outputs  bytes
+  app-1        5         4            2.0 MiB
 
 peers
   address        transport  daemon

@@ -27,6 +27,12 @@ func Print(w io.Writer, s *Status, now time.Time) error {
 				e.Receive.String(), e.Receive.Leases, e.Upcall.String())
 		}
 	})
+	p.section("executors that have ended", len(s.Departed), func(row rower) {
+		row("application", "executor", "map outputs", "bytes")
+		for _, e := range s.Departed {
+			row(e.App, e.Executor, e.MapOutputs, Bytes(e.MapOutputBytes))
+		}
+	})
 	p.section("peers", len(s.Peers), func(row rower) {
 		row("address", "transport", "daemon")
 		for _, e := range s.Peers {
