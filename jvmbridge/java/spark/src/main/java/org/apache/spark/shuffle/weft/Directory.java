@@ -1,5 +1,6 @@
 package org.apache.spark.shuffle.weft;
 
+import java.util.BitSet;
 import weft.peers.Endpoint;
 
 /** Who runs which daemon, as this JVM asks and tells it. Every call may wait for the driver, for a bounded time. */
@@ -11,6 +12,9 @@ interface Directory {
    * @param keeps whether the daemon serves this executor's map outputs on after its end
    */
   void announce(Endpoint endpoint, boolean keeps);
+
+  /** The shuffles that have ended so far, as bits: what executors that are gone left of them may still lie with a daemon. */
+  BitSet ended();
 
   /** This executor has no daemon any more. */
   void withdraw();

@@ -1,5 +1,6 @@
 package org.apache.spark.shuffle.weft;
 
+import java.util.BitSet;
 import java.util.concurrent.TimeUnit;
 import org.apache.spark.SparkConf;
 import org.apache.spark.rpc.RpcEndpointRef;
@@ -37,6 +38,11 @@ final class DirectoryClient implements Directory {
   @Override
   public void announce(Endpoint endpoint, boolean keeps) {
     ask(DirectoryMessages.announce(executor, endpoint, keeps));
+  }
+
+  @Override
+  public BitSet ended() {
+    return BitSet.valueOf((long[]) ask(DirectoryMessages.ended(executor)));
   }
 
   @Override

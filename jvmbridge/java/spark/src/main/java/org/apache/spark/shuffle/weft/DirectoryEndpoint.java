@@ -1,6 +1,7 @@
 package org.apache.spark.shuffle.weft;
 
 import java.security.SecureRandom;
+import java.util.BitSet;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
@@ -31,6 +32,7 @@ final class DirectoryEndpoint implements RpcEndpoint {
   private final byte[] token = new byte[32];
   private final EndpointTable table = new EndpointTable();
   private final Map<RpcAddress, String> executors = new ConcurrentHashMap<>();
+  private final BitSet ended = new BitSet(); // guarded by itself
   private final Supplier<CompletableFuture<Endpoint>> driver;
 
   /**
@@ -44,6 +46,18 @@ final class DirectoryEndpoint implements RpcEndpoint {
 
   byte[] token() {
     return token.clone();
+  }
+
+  void end(int shuffle) {
+    synchronized (ended) {
+      ended.set(shuffle);
+    }
+  }
+
+  BitSet ended() {
+    synchronized (ended) {
+      return (BitSet) ended.clone();
+    }
   }
 
   CompletableFuture<Endpoint> lookup(String executor) {
@@ -93,6 +107,9 @@ final class DirectoryEndpoint implements RpcEndpoint {
       case DirectoryMessages.WITHDRAW:
         table.withdraw(executor);
         context.reply(DirectoryMessages.DONE);
+        break;
+      case DirectoryMessages.ENDED:
+        context.reply(ended().toLongArray());
         break;
       case DirectoryMessages.LOOKUP:
         lookup(executor)

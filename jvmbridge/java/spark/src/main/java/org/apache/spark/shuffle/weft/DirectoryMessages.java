@@ -11,6 +11,7 @@ final class DirectoryMessages {
   static final String ANNOUNCE = "weft.announce"; // executor, addresses, port, daemon id, whether it keeps map outputs -> DONE
   static final String WITHDRAW = "weft.withdraw"; // executor -> DONE
   static final String LOOKUP = "weft.lookup"; // executor -> addresses, port, daemon id; or nothing
+  static final String ENDED = "weft.ended"; // executor -> the shuffles that have ended, as the words of a BitSet
   static final String DONE = "weft.done";
 
   private DirectoryMessages() {}
@@ -29,6 +30,10 @@ final class DirectoryMessages {
 
   static Object[] lookup(String executor) {
     return new Object[] {LOOKUP, executor};
+  }
+
+  static Object[] ended(String executor) {
+    return new Object[] {ENDED, executor};
   }
 
   /** The answer to a lookup; null says that there is none. */

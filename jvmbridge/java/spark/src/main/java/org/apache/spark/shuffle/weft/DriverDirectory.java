@@ -1,5 +1,6 @@
 package org.apache.spark.shuffle.weft;
 
+import java.util.BitSet;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
@@ -29,6 +30,16 @@ final class DriverDirectory implements Directory {
   @Override
   public void announce(Endpoint mine, boolean keeps) {
     own = mine;
+  }
+
+  /** A shuffle has ended. */
+  void end(int shuffle) {
+    endpoint.end(shuffle);
+  }
+
+  @Override
+  public BitSet ended() {
+    return endpoint.ended();
   }
 
   @Override

@@ -146,6 +146,9 @@ final class WeftRuntime implements SessionListener {
   }
 
   void unregister(int shuffle) {
+    if (directory instanceof DriverDirectory) {
+      ((DriverDirectory) directory).end(shuffle);
+    }
     if (bridge != null) {
       bridge.unregisterShuffle(shuffle);
     }
@@ -181,6 +184,9 @@ final class WeftRuntime implements SessionListener {
       LOG.warn("weft: this node's daemon does not keep map outputs after their executor's end: then their tasks run again. Its log has the reason");
     }
     directory.announce(endpoint, keeps);
+    if (keeps) {
+      directory.ended().stream().forEach(bridge::unregisterShuffle); // nobody may have told this daemon, for lack of an executor here
+    }
   }
 
   @Override

@@ -58,6 +58,14 @@ class DirectoryTest {
   }
 
   @Test
+  void endedShufflesAreToldToWhoComesLater() throws Exception {
+    assertArrayEquals(new long[0], (long[]) ask("h1", DirectoryMessages.ended("1")).answer);
+    directory.end(3);
+    directory.end(64);
+    assertArrayEquals(new long[] {8, 1}, (long[]) ask("h1", DirectoryMessages.ended("1")).answer);
+  }
+
+  @Test
   void askingForTheDriverOpensItsSession() throws Exception {
     Call call = ask("h1", DirectoryMessages.lookup("driver"));
     assertNull(call.answer);
