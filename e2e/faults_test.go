@@ -41,7 +41,11 @@ func TestFaults(t *testing.T) {
 
 func testFaults(t *testing.T, version string, faults []fault) {
 	c := cluster(t, version, 2, "--cores", "4")
-	b := c.startBroken(t, c.WithWeft().With(Conf{"spark.executor.cores": "2", "spark.cores.max": "8"}), faults)
+	b := c.startBroken(t, c.WithWeft().With(Conf{
+		"spark.executor.cores": "2",
+		"spark.cores.max":      "8",
+		"spark.weft.outlive":   "false", // what comes from the own host must not be among the blocks that tasks wait for
+	}), faults)
 	for _, f := range faults {
 		b.job = f.name
 		if !t.Run(f.name, func(t *testing.T) { f.do(t, b) }) {
