@@ -43,7 +43,7 @@ final class Vectors {
     all.put("hello", ToDaemon.newBuilder().setHello(
         Hello.newBuilder().setVersion(1).setFeatures(BIG).setAppId("app-20261123-0001").setAppToken(bytes(32))
             .setExecutorId("7").addLocalDirs("/data/1/blockmgr-a").addLocalDirs("/data/2/blockmgr-b")
-            .setSoftwareVersion("weft-spark 0.1.0")).build());
+            .setDriverAddress("driver.example:7078").setSoftwareVersion("weft-spark 0.1.0")).build());
     all.put("attach", ToDaemon.newBuilder().setAttach(
         Attach.newBuilder().setSessionId(BIG).setAttachToken(bytes(16))).build());
     all.put("register_map_output", ToDaemon.newBuilder().setRegisterMapOutput(
