@@ -29,6 +29,8 @@ func (d *daemon) keeping(dir *socketDir) (*shuffle.Keeping, error) {
 		Name:   keptPrefix + hex.EncodeToString(d.info.DaemonID[:]),
 		Record: list.add,
 		Watch:  lifeline.Watch,
+
+		MaxBytes: d.opts.OutliveMax,
 		Departed: func(n int) {
 			d.metrics.DepartedExecutors.Set(float64(n))
 			d.idle.departed(n)

@@ -18,6 +18,8 @@ type Keeping struct {
 	// Watch calls gone once, from a goroutine of its own, when the driver at this address has ended or cannot be reached, unless stop was
 	// called before. It returns at once.
 	Watch func(driver string, gone func(error)) (stop func())
+	// MaxBytes bounds what the data files of executors that have ended hold together, as long as they were when registered; 0: nothing does.
+	MaxBytes int64
 	// Departed is told how many executors have ended whose map outputs are still served. It must not block.
 	Departed func(n int)
 }
@@ -64,6 +66,7 @@ func (e *Executor) Depart(release func()) {
 	e.mu.Unlock()
 	if stays && e.registry.depart(e) {
 		e.dirs.close() // the executor may remove them; the links are elsewhere
+		e.registry.shrink()
 		return
 	}
 	e.Leave()

@@ -31,10 +31,16 @@ type keepingNode struct {
 
 func newKeepingNode(t *testing.T) *keepingNode {
 	t.Helper()
+	return newBoundedNode(t, 0)
+}
+
+// newBoundedNode bounds what is kept of executors that have ended.
+func newBoundedNode(t *testing.T, most int64) *keepingNode {
+	t.Helper()
 	k := &keepingNode{appDir: t.TempDir()}
 	m := metrics.NewSet()
 	k.node = &node{t: t, metrics: m, app: App{ID: "app-1", Token: [32]byte{1}}}
-	k.registry = NewRegistry(RegistryOptions{Keeping: &Keeping{
+	keeping := &Keeping{
 		Name:   keptName,
 		Record: func(path string) error { k.recorded = append(k.recorded, path); return nil },
 		Watch: func(driver string, gone func(error)) func() {
@@ -43,7 +49,9 @@ func newKeepingNode(t *testing.T) *keepingNode {
 			return func() { k.stopped++ }
 		},
 		Departed: func(n int) { k.departed = n },
-	}}, m, slog.New(slog.NewTextHandler(io.MultiWriter(&k.log, t.Output()), nil)))
+		MaxBytes: most,
+	}
+	k.registry = NewRegistry(RegistryOptions{Keeping: keeping}, m, slog.New(slog.NewTextHandler(io.MultiWriter(&k.log, t.Output()), nil)))
 	k.Service = NewService(k.registry)
 	t.Cleanup(k.registry.Close)
 	k.executor = k.joins("1")
@@ -192,6 +200,32 @@ func TestWhatCannotBeLinkedEndsWithTheExecutor(t *testing.T) {
 		t.Errorf("said %d times:\n%s", n, k.log.String())
 	}
 	k.wantNothingLeft(k.ends(k.executor))
+}
+
+// Above the bound, who ended first is given up; and who is above it alone.
+func TestWhatIsKeptIsBounded(t *testing.T) {
+	k := newBoundedNode(t, 1000)
+	end := func(name string, bytes int) *int {
+		if name != "1" {
+			k.executor = k.joins(name)
+		}
+		k.commit(1, 1, make([]byte, bytes))
+		return k.ends(k.executor)
+	}
+	first, second := end("1", 400), end("2", 600)
+	if *first != 0 || *second != 0 || k.departed != 2 {
+		t.Errorf("released %d and %d times, %d departed; the bound is not passed", *first, *second, k.departed)
+	}
+	third := end("3", 100)
+	if *first != 1 || *second != 0 || *third != 0 || k.departed != 2 || !strings.Contains(k.log.String(), "given up") {
+		t.Errorf("released %d, %d and %d times, %d departed", *first, *second, *third, k.departed)
+	}
+	if got := k.reasonFor(k.app, "2", reduces(1, 1, 0, 1)); got != ReasonNone {
+		t.Errorf("who ended later: %s", got)
+	}
+	if fourth := end("4", 1001); *second != 1 || *third != 1 || *fourth != 1 || k.departed != 0 {
+		t.Errorf("released %d, %d and %d times, %d departed", *second, *third, *fourth, k.departed)
+	}
 }
 
 func TestKeepRefuses(t *testing.T) {

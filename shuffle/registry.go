@@ -59,7 +59,7 @@ type Registry struct {
 
 	mu       sync.RWMutex
 	apps     map[string]*application
-	departed int // executors that have ended and are here all the same
+	departed []*Executor // that have ended and are here all the same, who ended first at the front
 }
 
 // application lives as long as it has executors here.

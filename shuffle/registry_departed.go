@@ -1,5 +1,7 @@
 package shuffle
 
+import "slices"
+
 // watch watches the application's driver for as long as it has executors here, departed ones too.
 func (r *Registry) watch(app, driver string) {
 	r.mu.Lock()
@@ -20,18 +22,40 @@ func (r *Registry) depart(e *Executor) bool {
 		return false
 	}
 	e.departed.Store(true)
-	r.departed++
-	r.keeper.opts.Departed(r.departed)
+	r.departed = append(r.departed, e)
+	r.keeper.opts.Departed(len(r.departed))
 	r.log.Info("an executor has ended; its map outputs are served on", "app", e.app, "executor", e.name)
 	return true
 }
 
-// returned uncounts a departed executor whose membership has ended.
-func (r *Registry) returned() {
+// returned forgets a departed executor whose membership has ended.
+func (r *Registry) returned(e *Executor) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.departed--
-	r.keeper.opts.Departed(r.departed)
+	if i := slices.Index(r.departed, e); i >= 0 {
+		r.departed = slices.Delete(r.departed, i, i+1)
+	}
+	r.keeper.opts.Departed(len(r.departed))
+}
+
+// shrink gives departed executors up, who ended first, until the others hold no more than the bound.
+func (r *Registry) shrink() {
+	for most := r.keeper.opts.MaxBytes; most > 0; {
+		var bytes int64
+		r.mu.RLock()
+		departed := slices.Clone(r.departed)
+		r.mu.RUnlock()
+		for _, e := range departed {
+			bytes += e.status().MapOutputBytes
+		}
+		if bytes <= most {
+			return
+		}
+		e := departed[0]
+		r.log.Warn("the map outputs of an executor that has ended are given up, as those of all are too large; their tasks run again if they are asked for",
+			"app", e.app, "executor", e.name, "bytes", bytes, "max", most)
+		e.Leave()
+	}
 }
 
 // driverGone ends what was kept for an application. Those of its executors that live end theirs themselves.
@@ -64,10 +88,7 @@ func (r *Registry) unregisterDeparted(id string, shuffle uint32) {
 // Close ends the membership of every departed executor, and removes what was kept for them.
 func (r *Registry) Close() {
 	r.mu.RLock()
-	var departed []*Executor
-	for _, app := range r.apps {
-		departed = append(departed, app.gone()...)
-	}
+	departed := slices.Clone(r.departed)
 	r.mu.RUnlock()
 	for _, e := range departed {
 		e.Leave()

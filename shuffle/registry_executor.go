@@ -133,7 +133,7 @@ func (e *Executor) end() {
 		k.close()
 	}
 	if e.departed.Load() {
-		e.registry.returned()
+		e.registry.returned(e)
 	}
 	if release != nil {
 		release()

@@ -39,8 +39,9 @@ type Options struct {
 	RDMAMap             string // "auto", "read" or "none"
 	MemoryRegisteredMax int64
 
-	Checksum bool
-	FilesMax int
+	Checksum   bool
+	FilesMax   int
+	OutliveMax int64 // 0: no bound
 
 	PeerConnectTimeout time.Duration
 	PeerTimeout        time.Duration

@@ -83,6 +83,10 @@ func (o *Options) table() []Option {
 			&boolValue{&o.Checksum},
 		},
 		{
+			"weft.outlive.max", "size", "0", "What map outputs of executors that have ended may hold on the disks together. Above it, those of the executor that ended first " +
+				"are given up, and their tasks run again if they are asked for. 0: no bound.", &sizeValue{&o.OutliveMax},
+		},
+		{
 			"weft.files.max", "count", "1024", "Data and index files held open for serving.",
 			&countValue{&o.FilesMax},
 		},
