@@ -42,6 +42,7 @@ type session struct {
 	out      *outbox
 	device   Membership
 	receive  *mempool.Arena
+	files    files // of upcall's segments
 	upcall   *mempool.Arena
 	member   *shuffle.Executor
 	ctx      context.Context // ends with the session

@@ -24,6 +24,9 @@ type Owner interface {
 type OwnedBlock struct {
 	Mem []byte // valid until Close
 
+	MemFile   *os.File // unless nil: the memory file in which Mem lies, at MemOffset; open until Close
+	MemOffset int64
+
 	Path           string // set: the block is bytes [Offset, Offset+Length) of this file
 	Offset, Length int64
 

@@ -112,6 +112,9 @@ type Found struct {
 	Offset int64
 	Mem    []byte // or these bytes, valid until Close
 
+	MemFile   *os.File // unless nil: the memory file in which Mem lies, at MemOffset; open until Close
+	MemOffset int64
+
 	Close func() // gives File or Mem back; nil where there is nothing to give back
 }
 

@@ -2,6 +2,7 @@ package tcp
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -136,7 +137,9 @@ func (c *server) pieces(f *frame, m *readMsg) (total int64, err error) {
 		if err != nil {
 			return 0, err
 		}
-		f.pieces = append(f.pieces, piece{block: b, off: r.Offset, n: r.Length})
+		p := piece{block: b, off: r.Offset, n: r.Length}
+		p.lies(slices.Contains(m.release, h))
+		f.pieces = append(f.pieces, p)
 		if total += r.Length; total > maxPayload {
 			return 0, shuffle.Errorf(shuffle.ReasonPeerRefused, "a read of more than %d bytes", maxPayload)
 		}
