@@ -6,8 +6,10 @@ import java.util.List;
 public interface SessionListener {
   /**
    * @param addresses at which peers reach the daemon; empty: the host name that Spark has for this executor
+   * @param device the RDMA device that the daemon moves blocks by where it can; empty: none
+   * @param software whether that is soft-RoCE or its like
    */
-  void opened(List<String> addresses, int port, byte[] daemonId);
+  void opened(List<String> addresses, int port, byte[] daemonId, String device, boolean software);
 
   /** The session was lost. */
   void lost(String cause);

@@ -125,7 +125,9 @@ final class Supervisor {
                 listener.opened(
                     welcome.getPeerAddressList(),
                     welcome.getPeerPort(),
-                    welcome.getDaemonId().toByteArray()));
+                    welcome.getDaemonId().toByteArray(),
+                    welcome.getRdmaDevice(),
+                    welcome.getRdmaSoftware()));
     if (!announced) {
       opened.close("it could not be announced to the driver"); // the next one is announced again
     }

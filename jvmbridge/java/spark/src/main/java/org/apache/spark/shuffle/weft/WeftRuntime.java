@@ -166,7 +166,8 @@ final class WeftRuntime implements SessionListener {
   // ---- sessions
 
   @Override
-  public void opened(List<String> addresses, int port, byte[] daemonId) {
+  public void opened(List<String> addresses, int port, byte[] daemonId, String device, boolean software) {
+    fetcher.traffic().daemonHas(device, software);
     String[] at =
         addresses.isEmpty()
             ? new String[] {env.blockManager().blockTransferService().hostName()}
@@ -193,14 +194,20 @@ final class WeftRuntime implements SessionListener {
 
   // ---- the end
 
-  private String summary() {
+  /** What this JVM's blocks came by so far. */
+  String figures() {
     return String.format(
-        "weft: summary executor=%s %s leases=%d leaks=%d %s",
+        "executor=%s %s leases=%d leaks=%d %s %s",
         env.executorId(),
         fetcher.traffic().summary(),
         bridge == null ? 0 : bridge.leasesOut(),
         bridge == null ? 0 : bridge.leaks(),
-        fetcher.traffic().lookups());
+        fetcher.traffic().lookups(),
+        fetcher.traffic().rdma());
+  }
+
+  private String summary() {
+    return "weft: summary " + figures();
   }
 
   /** For a JVM that is ended by a signal: its log may be closed already, as the hooks run in any order. */
