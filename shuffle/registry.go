@@ -169,13 +169,28 @@ func (r *Registry) dismiss(e *Executor) {
 	}
 }
 
+// app is the application of that id, if it has executors here.
+func (r *Registry) app(id string) (App, error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	known := r.apps[id]
+	if known == nil {
+		return App{}, errNoApp(id)
+	}
+	return App{ID: id, Token: known.token}, nil
+}
+
+func errNoApp(id string) *BlockError {
+	return Errorf(ReasonOwnerGone, "no executor of application %s has a session here", id)
+}
+
 // find gives the executor that a request names, if the request has the token of that executor's application.
 func (r *Registry) find(app App, executor string) (*Executor, *BlockError) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	known := r.apps[app.ID]
 	if known == nil {
-		return nil, Errorf(ReasonOwnerGone, "no executor of application %s has a session here", app.ID)
+		return nil, errNoApp(app.ID)
 	}
 	if !sameToken(known.token, app.Token) {
 		return nil, Errorf(ReasonPeerRefused, "the token is not that of application %s", app.ID)

@@ -17,12 +17,13 @@ type frame struct {
 	body   *buffer // of bodyLen bytes; nil: none
 	pieces []piece // one behind the other
 
-	table   *serve.Table // whose blocks the pieces are
-	release []uint64     // handles to give up when the frame was sent
+	of      *opened  // whose handles these are
+	release []uint64 // handles to give up when the frame was sent
 }
 
 // piece is a range of a block.
 type piece struct {
+	table *serve.Table
 	block *serve.Block
 	off   int64 // in the block
 	n     int64 // bytes left to send
@@ -69,10 +70,10 @@ func (f *frame) free() {
 		f.body.free()
 	}
 	for i := range f.pieces {
-		f.table.Done(f.pieces[i].block, f.pieces[i].sent)
+		f.pieces[i].table.Done(f.pieces[i].block, f.pieces[i].sent)
 	}
 	if len(f.release) > 0 {
-		f.table.Release(f.release)
+		f.of.release(f.release)
 	}
 	f.head, f.body, f.pieces, f.release = nil, nil, nil, nil
 }

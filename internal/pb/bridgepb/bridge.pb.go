@@ -549,7 +549,7 @@ type Hello struct {
 	Version         uint32                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`   // of this protocol: 1
 	Features        uint64                 `protobuf:"varint,2,opt,name=features,proto3" json:"features,omitempty"` // bits that this side understands; none defined yet
 	AppId           string                 `protobuf:"bytes,3,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
-	AppToken        []byte                 `protobuf:"bytes,4,opt,name=app_token,json=appToken,proto3" json:"app_token,omitempty"` // 32 random bytes that the driver gives to its executors; the first session of an application fixes it
+	AppToken        []byte                 `protobuf:"bytes,4,opt,name=app_token,json=appToken,proto3" json:"app_token,omitempty"` // the application's secret: 32 bytes that its executors share; the first session of an application fixes it
 	ExecutorId      string                 `protobuf:"bytes,5,opt,name=executor_id,json=executorId,proto3" json:"executor_id,omitempty"`
 	LocalDirs       []string               `protobuf:"bytes,6,rep,name=local_dirs,json=localDirs,proto3" json:"local_dirs,omitempty"`                   // absolute; map outputs and disk blocks lie below these
 	SoftwareVersion string                 `protobuf:"bytes,7,opt,name=software_version,json=softwareVersion,proto3" json:"software_version,omitempty"` // for the log
