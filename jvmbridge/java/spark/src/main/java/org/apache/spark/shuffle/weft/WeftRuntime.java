@@ -12,6 +12,7 @@ import org.apache.spark.shuffle.IndexShuffleBlockResolver;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import scala.Option;
+import weft.bridge.AppToken;
 import weft.bridge.Bridge;
 import weft.bridge.Launcher;
 import weft.bridge.SessionListener;
@@ -112,7 +113,7 @@ final class WeftRuntime implements SessionListener {
     return Hello.newBuilder()
         .setVersion(1)
         .setAppId(conf.getAppId())
-        .setAppToken(ByteString.copyFrom(directory.join()))
+        .setAppToken(ByteString.copyFrom(AppToken.derive(directory.join(), SparkSettings.secret(env), conf.getAppId())))
         .setExecutorId(env.executorId())
         .addAllLocalDirs(dirs)
         .setSoftwareVersion("weft-spark " + WeftRuntime.class.getPackage().getImplementationVersion())
