@@ -63,7 +63,7 @@ func (d *daemon) startBridge(dir *socketDir) error {
 	for i, a := range d.info.Announced {
 		announced[i] = a.String()
 	}
-	d.bridge = jvmbridge.NewServer(jvmbridge.Options{
+	opts := jvmbridge.Options{
 		DaemonID:        d.info.DaemonID,
 		PeerAddresses:   announced,
 		PeerPort:        d.info.PeerPort,
@@ -74,7 +74,11 @@ func (d *daemon) startBridge(dir *socketDir) error {
 		MemoryWait:      d.opts.MemoryWait,
 		Join:            d.join(),
 		OnSessions:      d.idle.sessions,
-	}, d.registry, d.fetcher, d.budget, d.metrics, d.log)
+	}
+	if d.device != nil {
+		opts.RDMADevice, opts.RDMASoftware = d.device.Device(), d.device.Software()
+	}
+	d.bridge = jvmbridge.NewServer(opts, d.registry, d.fetcher, d.budget, d.metrics, d.log)
 	l, err := dir.listenUnix(BridgeSocket, true)
 	if err != nil {
 		return err

@@ -18,7 +18,7 @@ const maxProbes = 16
 
 // probe adds the probe block to what peers can be served with.
 //
-// Whoever reaches the port may read it, without a token: so it is a pattern, in memory and an RDMA domain of its own, where nothing else can be read.
+// Whoever reaches the port may read it, with a token that all know: so it is a pattern, in memory and an RDMA domain of its own, where nothing else can be read.
 // It takes 1 MiB from the first time that somebody asks until the daemon ends. Over TCP it may be read as often as connections carry it. Since a
 // queue pair costs the device something, and so far only an application's token got anybody one, few readers of the probe get one at a time.
 type probe struct {
@@ -37,6 +37,14 @@ func (d *daemon) startProbe(source shuffle.Source) shuffle.Source {
 	p := &probe{Source: source, join: d.join()}
 	d.opened("probe block", func(context.Context) error { return p.end() })
 	return p
+}
+
+// App implements shuffle.Source.
+func (p *probe) App(id string) (shuffle.App, error) {
+	if id == shuffle.ProbeApp.ID {
+		return shuffle.ProbeApp, nil
+	}
+	return p.Source.App(id)
 }
 
 // Locate implements shuffle.Source.

@@ -37,7 +37,11 @@ func (v *visitor) locate(app shuffle.App, names ...string) []shuffle.Located {
 	}
 	answer := make(chan []shuffle.Located, 1)
 	v.conn.Locate(req, nil, func(l []shuffle.Located, err error) {
-		if err != nil {
+		var be *shuffle.BlockError
+		switch {
+		case errors.As(err, &be): // for the whole request
+			l = []shuffle.Located{{Err: be}}
+		case err != nil:
 			v.t.Error(err)
 		}
 		answer <- l
@@ -68,7 +72,7 @@ func TestProbe(t *testing.T) {
 	}
 
 	// Nothing else can be had so.
-	v.refused(shuffle.ReasonOwnerGone, "no executor", v.locate(shuffle.App{ID: shuffle.ProbeApp.ID, Token: [32]byte{1}}, shuffle.ProbeBlock))
+	v.refused(shuffle.ReasonPeerRefused, "does not prove", v.locate(shuffle.App{ID: shuffle.ProbeApp.ID, Token: [32]byte{1}}, shuffle.ProbeBlock))
 	v.refused(shuffle.ReasonPeerRefused, "alone", v.locate(shuffle.ProbeApp, "rdd_1_1"))
 	v.refused(shuffle.ReasonPeerRefused, "alone", v.locate(shuffle.ProbeApp, shuffle.ProbeBlock, shuffle.ProbeBlock))
 

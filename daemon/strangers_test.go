@@ -31,7 +31,7 @@ func TestApplicationsAreStrangers(t *testing.T) {
 	}
 }
 
-// The name of an application is not enough: neither for a session nor, through another daemon, for its blocks.
+// The name of an application is not enough without its secret: neither for a session nor, through another daemon, for its blocks.
 func TestTokenOpensAnApplication(t *testing.T) {
 	leakcheck.Check(t)
 	a, b := startDaemon(t, testOptions(t)), startDaemon(t, testOptions(t))

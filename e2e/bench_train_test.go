@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,33 +25,11 @@ func TestBenchTrain(t *testing.T) {
 		t.Fatalf("%v (log: %s/hosts.log)\n%s", err, out, table)
 	}
 	t.Logf("%s", table)
-	names, err := filepath.Glob(filepath.Join(out, "runs", "*.json"))
-	if err != nil || len(names) != 2 {
-		t.Fatalf("%d runs, %v", len(names), err)
-	}
-	type run struct {
-		Impl, Failure string
-		Iterations    []json.RawMessage `json:"iteration_list"`
-		BytesWeft     int64             `json:"bytes_weft"`
-		BytesNetty    int64             `json:"bytes_netty"`
-		Fallbacks     int64             `json:"fallbacks"`
-		DriverLookups int64             `json:"driver_lookups"`
-		CachedLookups int64             `json:"cached_lookups"`
-	}
-	runs := map[string]run{}
-	for _, name := range names {
-		b, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var r run
-		if err := json.Unmarshal(b, &r); err != nil {
-			t.Fatal(err)
-		}
+	runs := readBenchRuns(t, out, 2)
+	for _, r := range runs {
 		if r.Failure != "" || len(r.Iterations) != iterations {
 			t.Fatalf("%s: %d iterations, %s", r.Impl, len(r.Iterations), r.Failure)
 		}
-		runs[r.Impl] = r
 	}
 	stock, weft := runs["stock"], runs["weft-tcp"]
 	// Each executor reads a half of the weights, of 2 bytes, and of the gradients in each iteration; the model before, and the results after it, have 4 bytes.

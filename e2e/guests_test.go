@@ -48,11 +48,22 @@ func (c *Cluster) prepareInGuests(t *testing.T) {
 // inGuest adds an application of these arguments of spark-submit. They run in the order of their names.
 func (c *Cluster) inGuest(t *testing.T, name string, arguments ...string) *guestApp {
 	t.Helper()
+	return c.addGuestApp(t, name, "arguments", arguments)
+}
+
+// inGuestProgram adds a program that submits applications itself, to spark://h0:7077 by DIR/spark.
+func (c *Cluster) inGuestProgram(t *testing.T, name string, command ...string) *guestApp {
+	t.Helper()
+	return c.addGuestApp(t, name, "program", command)
+}
+
+func (c *Cluster) addGuestApp(t *testing.T, name, file string, words []string) *guestApp {
+	t.Helper()
 	a := &guestApp{Run: &Run{cluster: c, ended: make(chan struct{})}, name: name}
 	if err := os.MkdirAll(a.path(""), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(a.path("arguments"), []byte(strings.Join(arguments, "\x00")+"\x00"), 0o644); err != nil {
+	if err := os.WriteFile(a.path(file), []byte(strings.Join(words, "\x00")+"\x00"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return a

@@ -3,10 +3,9 @@
 package e2e
 
 import (
-	"os"
+	"fmt"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -21,38 +20,48 @@ const (
 	lenetBlock = 16 << 10
 )
 
-// TestGuestsTrain trains BigDL's LeNet, as published, on two hosts with soft-RoCE. By weft it learns what it learns on stock Spark; nothing goes another
-// way, and parameters and gradients, which executors rewrite in place, come by WEFT_TEST_SPARK_TRANSPORT.
+// TestGuestsTrain has `weft bench train` train BigDL's LeNet on two hosts with soft-RoCE, as on any cluster. By weft it learns what it learns on stock
+// Spark; nothing goes another way, and parameters and gradients, which executors rewrite in place, come by WEFT_TEST_SPARK_TRANSPORT. Times over
+// soft-RoCE are compared with nothing.
 func TestGuestsTrain(t *testing.T) {
-	transport, device := guestsTransport(t)
-	if out, err := exec.Command(filepath.Join(root, "scripts/bigdl")).CombinedOutput(); err != nil {
+	transport, _ := guestsTransport(t)
+	if out, err := exec.Command("make", "-C", root, "bigdl").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	c := newCluster("guests-train", "3.5.9", 2)
 	c.prepareInGuests(t)
-	images := filepath.Join(c.dir, "mnist")
+	images, out := filepath.Join(c.dir, "mnist"), filepath.Join(c.dir, "out")
 	writeMNIST(t, images, "train", guestTrain)
 	writeMNIST(t, images, "t10k", guestTest)
-	c.logAsSpark(t)
-	stock := c.inGuest(t, "1-stock", c.trainLeNet(images, Conf{}, "")...)
-	weft := c.inGuest(t, "2-weft", c.trainLeNet(images, Conf{
-		"spark.shuffle.manager":        shuffleManager,
-		"spark.weft.rdma.device":       device,
-		"spark.weft.fetch.eager.block": strconv.Itoa(lenetBlock),
-		"spark.weft.daemon.grace":      "1h",
-	}, "-Dweft.upcall.inline="+strconv.Itoa(lenetBlock))...)
-	c.runGuests(t, "1600M", stock, weft)
+	bench := c.inGuestProgram(t, "train", filepath.Join(root, "build/weft"), "bench", "train", "--root", root, "--out", out, "--master", "spark://h0:7077",
+		"--spark-home", filepath.Join(c.dir, "spark"), "--impl", "stock,weft-"+transport, "--data", images, "--batch", strconv.Itoa(guestBatch), "--memory", "640m",
+		"--conf", fmt.Sprintf("spark.weft.fetch.eager.block=%d,spark.executor.extraJavaOptions=-Dweft.upcall.inline=%d", lenetBlock, lenetBlock),
+		// It is asked what it did when its executors have ended, where `weft status` looks for it.
+		"--conf", "spark.weft.daemon.grace=1h,spark.weft.socket.dir=/tmp/weft-0")
+	c.runGuests(t, "1600M", bench)
 
-	for _, a := range []*guestApp{stock, weft} {
-		trained, known := len(iterationLine.FindAllString(a.Driver, -1)), a.accuracy(t)
-		t.Logf("%s: %d iterations, knows %.3f of the test images", a.name, trained, known)
-		if trained != guestTrain/guestBatch || known < 0.95 {
-			t.Errorf("%s: %d iterations, knows %.3f of the test images", a.name, trained, known)
+	runs := readBenchRuns(t, out, 2)
+	for _, r := range runs {
+		if r.Failure != "" || len(r.Epochs) != 1 || r.Epochs[0].Accuracy == nil {
+			t.Fatalf("%s was not tested: %s", r.Impl, r.Failure)
+		}
+		known := *r.Epochs[0].Accuracy
+		t.Logf("%s: %d iterations, knows %.3f of the test images", r.Impl, len(r.Iterations), known)
+		if len(r.Iterations) != guestTrain/guestBatch || known < 0.95 {
+			t.Errorf("%s: %d iterations, knows %.3f of the test images", r.Impl, len(r.Iterations), known)
 		}
 	}
-	weft.checkEndedByWeft(t)
+	checkTold(t, runs["weft-"+transport], transport, bench.stdout.String())
+
+	log := readOne(t, filepath.Join(out, "logs", "*weft-"+transport+"*", "driver.log"))
+	m := connectedLine.FindStringSubmatch(log)
+	if m == nil {
+		t.Fatalf("the driver does not say what its application is:\n%s", tail(log, 40))
+	}
+	weft := &Run{cluster: c, App: m[1], Driver: log}
+	weft.checkNothingByNetty(t)
 	weft.checkWarnings(t)
-	for host, g := range weft.Guests {
+	for host, g := range bench.Guests {
 		g.checkTransfers(t, host, transport, lenetBlock)
 		// The peer's half of the parameters, and of the gradients of this half, in each iteration.
 		if got, want := receivedBy(g.Status, transport).Blocks, int64(2*guestTrain/guestBatch); got < want {
@@ -60,57 +69,28 @@ func TestGuestsTrain(t *testing.T) {
 		}
 	}
 	for _, block := range []string{"test_0weightBytes0", "test_0weightBytes1", "test_0_0gradientBytes1", "test_0_1gradientBytes0"} {
-		if !strings.Contains(weft.Driver, "Added "+block+" in memory on h") {
+		if !strings.Contains(log, "Added "+block+" in memory on h") {
 			t.Errorf("no executor had %s", block)
 		}
 	}
 }
 
-// trainLeNet are the arguments of spark-submit, with more keys and options of executors.
-func (c *Cluster) trainLeNet(images string, more Conf, options string) []string {
-	home := filepath.Join(root, "build/bigdl")
-	jars := strings.Join([]string{c.WeftJar(), home + "/dllib.jar", home + "/core.jar", home + "/mllib-" + c.Spark + "/*"}, ":")
-	log := "-Dlog4j2.configurationFile=file:" + filepath.Join(c.dir, "conf/log4j2.properties")
-	args := append([]string{"--class", "com.intel.analytics.bigdl.dllib.models.lenet.Train"}, Conf{
-		"spark.cores.max":                 "2",
-		"spark.executor.cores":            "1",
-		"spark.driver.memory":             "512m",
-		"spark.executor.memory":           "640m",
-		"spark.driver.extraClassPath":     jars,
-		"spark.executor.extraClassPath":   jars,
-		"spark.driver.extraJavaOptions":   log + " -Dbigdl.utils.LoggerFilter.disable=true -Dbigdl.coreNumber=2",
-		"spark.executor.extraJavaOptions": log + " " + options,
-		"spark.serializer":                "org.apache.spark.serializer.JavaSerializer", // BigDL asks for it
-	}.With(more).flags()...)
-	return append(args, home+"/dllib.jar", "-f", images, "-b", strconv.Itoa(guestBatch), "-e", "1")
-}
-
-// logAsSpark writes a configuration to log as Spark does by default: BigDL's jar has one of its own.
-func (c *Cluster) logAsSpark(t *testing.T) {
+// checkTold checks what the harness tells of the run with weft: by what its blocks came, and no ratio where that was soft-RoCE.
+func checkTold(t *testing.T, r benchRun, transport, table string) {
 	t.Helper()
-	dir := filepath.Join(c.dir, "conf")
-	text := "rootLogger.level = info\nrootLogger.appenderRef.stderr.ref = stderr\nappender.stderr.type = Console\nappender.stderr.name = stderr\n" +
-		"appender.stderr.target = SYSTEM_ERR\nappender.stderr.layout.type = PatternLayout\n" +
-		"appender.stderr.layout.pattern = %d{yy/MM/dd HH:mm:ss} %p %c{1}: %m%n%ex\n"
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
+	t.Logf("%s", table)
+	if r.BytesNetty != 0 || r.Fallbacks != 0 {
+		t.Errorf("some blocks went by Netty: %+v", r)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "log4j2.properties"), []byte(text), 0o644); err != nil {
-		t.Fatal(err)
+	const parameters = 2 * 2 * 22_278 * guestTrain / guestBatch // and gradients, 2 bytes each
+	device, least := "none", int64(0)
+	if transport == "rdma" {
+		device, least = "rxe0 (software)", parameters
 	}
-}
-
-var (
-	iterationLine = regexp.MustCompile(`\[Iteration \d+\]\[Wall Clock .*\] Trained `)
-	top1Line      = regexp.MustCompile(`Top1Accuracy is Accuracy\(correct: (\d+), count: (\d+)`)
-)
-
-// accuracy is the share of the test images that the model knew at the end.
-func (r *Run) accuracy(t *testing.T) float64 {
-	t.Helper()
-	m := top1Line.FindStringSubmatch(r.Driver)
-	if m == nil {
-		t.Fatalf("it was not tested; the driver's last lines:\n%s", tail(r.Driver, 40))
+	if r.Device != device || r.BytesRDMA < least || least == 0 && r.BytesRDMA != 0 {
+		t.Errorf("%d bytes came by RDMA, of %d by weft; the device was %s, not %s", r.BytesRDMA, r.BytesWeft, r.Device, device)
 	}
-	return float64(number(t, m[1])) / float64(number(t, m[2]))
+	if compared := strings.Contains(table, " pairs)"); compared != (transport == "tcp") || !compared && !strings.Contains(table, "the device is soft-RoCE") {
+		t.Errorf("ratios by %s:\n%s", transport, table)
+	}
 }

@@ -107,6 +107,8 @@ func (s *Server) newSession(conn *net.UnixConn, cred *unix.Ucred, hello *bridgep
 		PeerPort:        uint32(s.opts.PeerPort),
 		MaxLeaseBytes:   uint64(ses.receive.MaxLease()),
 		SoftwareVersion: s.opts.SoftwareVersion,
+		RdmaDevice:      s.opts.RDMADevice,
+		RdmaSoftware:    s.opts.RDMASoftware,
 	}}})
 	return ses, nil
 }

@@ -66,7 +66,7 @@ func newRig(t testing.TB, fetcher jvmbridge.Fetcher, change func(*jvmbridge.Opti
 		Departed: func(int) {},
 	}}, r.metrics, log)
 	opts := jvmbridge.Options{
-		DaemonID: [16]byte{1, 2, 3}, PeerAddresses: []string{"10.0.0.1"}, PeerPort: 7400, SoftwareVersion: "test",
+		DaemonID: [16]byte{1, 2, 3}, PeerAddresses: []string{"10.0.0.1"}, PeerPort: 7400, SoftwareVersion: "test", RDMADevice: "rxe0", RDMASoftware: true,
 		SessionBytes: 8 << 20, UpcallBytes: 4 << 20, RegionBytes: 1 << 20, MemoryWait: time.Second,
 		OnSessions: func(n int) { r.open <- n },
 	}

@@ -11,8 +11,9 @@ import (
 
 // segments is the Backing of an arena: every region is a segment that the JVM is told of.
 type segments struct {
-	kind bridgepb.SegmentKind
-	out  *outbox
+	kind  bridgepb.SegmentKind
+	out   *outbox
+	files *files // of upcall segments, from which blocks are sent
 }
 
 // number makes the numbers of a session's two arenas one sequence.
@@ -28,13 +29,16 @@ func (s *segments) NewRegion(region uint32, size int64) ([]byte, func() error, e
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := s.files.keep(region, kind, segment); err != nil {
+		return nil, nil, errors.Join(err, segment.Close())
+	}
 	number := s.number(region)
 	s.out.sendSegment(&bridgepb.ToJvm{Kind: &bridgepb.ToJvm_AddSegment{AddSegment: &bridgepb.AddSegment{
 		Segment: number, Kind: s.kind, Length: uint64(size),
 	}}}, segment.TakeFD())
 	return segment.Bytes(), func() error {
 		s.out.send(&bridgepb.ToJvm{Kind: &bridgepb.ToJvm_DropSegment{DropSegment: &bridgepb.DropSegment{Segment: number}}})
-		return segment.Close()
+		return errors.Join(s.files.drop(region, kind), segment.Close())
 	}, nil
 }
 
@@ -64,7 +68,7 @@ func (ses *session) newArena(kind bridgepb.SegmentKind, bytes int64, registrar m
 		registrars = append(registrars, registrar)
 	}
 	return mempool.NewArena(mempool.ArenaOptions{
-		Backing:    &segments{kind: kind, out: ses.out},
+		Backing:    &segments{kind: kind, out: ses.out, files: &ses.files},
 		Budget:     s.budget,
 		Purpose:    purpose,
 		RegionSize: s.opts.RegionBytes,

@@ -29,6 +29,8 @@ type Options struct {
 	PeerAddresses   []string // to announce; none: Spark's host name
 	PeerPort        uint16
 	SoftwareVersion string
+	RDMADevice      string // that blocks move by; "": none
+	RDMASoftware    bool   // that it is no hardware
 
 	SessionBytes int64         // receive arena of one session (weft.memory.session)
 	UpcallBytes  int64         // upcall arena of one session (weft.memory.upcall)

@@ -46,6 +46,7 @@ type session struct {
 	// What needs the device: the arenas, and what outlives the executor.
 	deviceUsers atomic.Int32
 	receive     *mempool.Arena
+	files       files // of upcall's segments
 	upcall      *mempool.Arena
 	member      *shuffle.Executor
 	ctx         context.Context // ends with the session

@@ -30,7 +30,7 @@ func TestWelcomeTellsWhatTheExecutorNeeds(t *testing.T) {
 	hello.Features = ^uint64(0)
 	w := r.dial(t, hello).Welcome
 	if w.GetVersion() != 1 || w.GetFeatures() != 0 || w.GetPeerAddress()[0] != "10.0.0.1" || w.GetPeerPort() != 7400 ||
-		w.GetMaxLeaseBytes() != 8<<20 || w.GetSoftwareVersion() != "test" || !bytes.Equal(w.GetDaemonId()[:3], []byte{1, 2, 3}) {
+		w.GetMaxLeaseBytes() != 8<<20 || w.GetSoftwareVersion() != "test" || w.GetRdmaDevice() != "rxe0" || !w.GetRdmaSoftware() || !bytes.Equal(w.GetDaemonId()[:3], []byte{1, 2, 3}) {
 		t.Errorf("Welcome is %v", w)
 	}
 	s := r.Sessions()

@@ -118,7 +118,7 @@ func (c *upcalls) copy(ctx context.Context, u *upcall, length uint64) (shuffle.O
 		lease.Release()
 		return shuffle.OwnedBlock{}, shuffle.Errorf(shuffle.ReasonInternal, "the executor could not copy the block: %s", words)
 	}
-	return shuffle.OwnedBlock{Mem: lease.Bytes(), Close: lease.Release}, nil
+	return shuffle.OwnedBlock{Mem: lease.Bytes(), MemFile: c.ses.files.of(lease.Region()), MemOffset: lease.Offset(), Close: lease.Release}, nil
 }
 
 func (c *upcalls) alloc(ctx context.Context, length uint64) (*mempool.Lease, error) {

@@ -72,6 +72,10 @@ func TestUpcallsGetEveryKindOfAnswer(t *testing.T) {
 	if !bytes.Equal(found[0].Mem, []byte("small")) || !bytes.Equal(found[1].Mem, large) || found[2].Err != nil || found[2].Length != 0 {
 		t.Errorf("blocks: %q, %d bytes, %v", found[0].Mem, len(found[1].Mem), found[2])
 	}
+	inFile := make([]byte, len(large))
+	if _, err := found[1].MemFile.ReadAt(inFile, found[1].MemOffset); err != nil || !bytes.Equal(inFile, large) {
+		t.Errorf("the segment's file has other bytes than the block (%v)", err)
+	}
 	if found[1].CRC != shuffle.Checksum(large) {
 		t.Error("the checksum is not that of the bytes")
 	}

@@ -27,11 +27,20 @@ type BlockID struct {
 	Name        string
 }
 
-// App is a Spark application: its id, and the token that only its driver and executors know.
+// App is a Spark application: its id, and the secret that only its driver, its executors and their daemons know, its token.
 type App struct {
 	ID    string
-	Token [32]byte
+	Token [TokenLen]byte
 }
+
+// TokenLen is the length of a token.
+const TokenLen = 32
+
+// String is the id: a token gets into no log.
+func (a App) String() string { return a.ID }
+
+// GoString is the id, too.
+func (a App) GoString() string { return a.ID }
 
 // Reason says in one word why a block was not delivered; the words are the label values of the counters.
 // The numbers are those of proto/block.proto.

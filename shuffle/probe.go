@@ -1,7 +1,7 @@
 package shuffle
 
 // ProbeApp is the application under which every daemon has one block, ProbeBlock, for whoever asks: by reading it `weft doctor --peer` tries a way
-// between two hosts. Its token is no secret, so no executor may belong to it.
+// between two hosts. Its token is known to all, so no executor may belong to it.
 var ProbeApp = App{ID: "weft.doctor"}
 
 // The probe block is the same on all daemons of this version of the protocol.

@@ -24,6 +24,9 @@ type Owner interface {
 type OwnedBlock struct {
 	Mem []byte // valid until Close
 
+	MemFile   *os.File // unless nil: the memory file in which Mem lies, at MemOffset; open until Close
+	MemOffset int64
+
 	Path           string // set: the block is bytes [Offset, Offset+Length) of this file
 	Offset, Length int64
 
@@ -179,13 +182,28 @@ func (r *Registry) dismiss(e *Executor) {
 	}
 }
 
+// app is the application of that id, if it has executors here.
+func (r *Registry) app(id string) (App, error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	known := r.apps[id]
+	if known == nil {
+		return App{}, errNoApp(id)
+	}
+	return App{ID: id, Token: known.token}, nil
+}
+
+func errNoApp(id string) *BlockError {
+	return Errorf(ReasonOwnerGone, "no executor of application %s has a session here", id)
+}
+
 // find gives the executor that a request names, if the request has the token of that executor's application.
 func (r *Registry) find(app App, executor string) (*Executor, *BlockError) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	known := r.apps[app.ID]
 	if known == nil {
-		return nil, Errorf(ReasonOwnerGone, "no executor of application %s has a session here", app.ID)
+		return nil, errNoApp(app.ID)
 	}
 	if !sameToken(known.token, app.Token) {
 		return nil, Errorf(ReasonPeerRefused, "the token is not that of application %s", app.ID)

@@ -12,6 +12,9 @@ var _ Source = (*Service)(nil)
 // NewService serves what is in registry.
 func NewService(registry *Registry) *Service { return &Service{registry: registry} }
 
+// App implements Source.
+func (s *Service) App(id string) (App, error) { return s.registry.app(id) }
+
 // Locate resolves the blocks of req in one pass: registered map outputs from their files, everything else by asking the executor.
 // A request for an executor that is not here, or with a wrong token, has that as the error of every block. The error of Locate is the
 // end of ctx, and then nothing is left to close.

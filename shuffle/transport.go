@@ -25,7 +25,8 @@ type PeerAddr struct {
 	DaemonID [16]byte
 }
 
-// Conn is one connection to a peer, for asking. Methods may be called from many goroutines. Each done function is called
+// Conn is one connection to a peer, for asking. What it asks for of an application it gets with that application's token alone; where it
+// leads to another daemon, both sides prove to each other that they have it, and do not show it. Methods may be called from many goroutines. Each done function is called
 // exactly once, never by the goroutine that is inside Locate or Read and never with a lock held. It must not wait for anything; it may
 // compute, and begin operations.
 //
@@ -96,6 +97,10 @@ type ReadRequest struct {
 
 // Source is the serving side of a transport: who answers Locate. Implemented by Service.
 type Source interface {
+	// App is the application of that id as it is here, with its token, which readers have to prove that they have. It does not block. A
+	// *BlockError says why there is none.
+	App(id string) (App, error)
+
 	// Locate resolves the blocks of req, in order. It may block (page cache misses, upcalls) until ctx ends. Every Found without
 	// an error is closed by the caller, once. An error is told to the reader as the error of every block.
 	Locate(ctx context.Context, req *LocateRequest) ([]Found, error)
@@ -111,6 +116,9 @@ type Found struct {
 	File   *os.File // bytes [Offset, Offset+Length) of this file; read by pread and sendfile alone; a mapping is for a device
 	Offset int64
 	Mem    []byte // or these bytes, valid until Close
+
+	MemFile   *os.File // unless nil: the memory file in which Mem lies, at MemOffset; open until Close
+	MemOffset int64
 
 	Close func() // gives File or Mem back; nil where there is nothing to give back
 }

@@ -89,6 +89,19 @@ func (s Sys) NetMTU(netdev string) int {
 	return n
 }
 
+// Software tells whether a device is one that the kernel makes out of a network interface (soft-RoCE, soft-iWARP): moving blocks by it costs
+// processor time, and its times tell nothing of hardware. A renamed device is found out, too.
+func (s Sys) Software(device string) bool {
+	dir := filepath.Join(s.class("infiniband"), device)
+	if _, err := os.Stat(filepath.Join(dir, "device")); errors.Is(err, os.ErrNotExist) {
+		return true // no bus has it
+	}
+	if _, err := os.Stat(filepath.Join(dir, "parent")); err == nil {
+		return true // rxe names its interface there; old kernels give it the bus of that
+	}
+	return strings.HasPrefix(line(filepath.Join(dir, "node_desc")), "Software iWARP")
+}
+
 // Node is the name of the device's file in /dev/infiniband: "uverbs0"; "" where it has none.
 func (s Sys) Node(device string) string {
 	names, _ := entries(s.class("infiniband_verbs"))

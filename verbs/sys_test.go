@@ -79,7 +79,26 @@ func TestDevicesAsTheKernelShowsThem(t *testing.T) {
 	if sys.Node("mlx4_0") != "uverbs3" || sys.Node("rxe0") != "" {
 		t.Errorf("files %q, %q", sys.Node("mlx4_0"), sys.Node("rxe0"))
 	}
+	if sys.Software("mlx4_0") || !sys.Software("rxe0") {
+		t.Errorf("software: %v, %v", sys.Software("mlx4_0"), sys.Software("rxe0"))
+	}
 	if names, err := (sys + "/missing").DeviceNames(); err != nil || names != nil {
 		t.Errorf("without RDMA in the kernel: %v, %v", names, err)
+	}
+}
+
+// Kernels and drivers show a device that is software in different ways; its name is none of them.
+func TestSoftwareOnTheBusOfItsInterface(t *testing.T) {
+	const dev = "infiniband/fast0/"
+	for what, files := range map[string]map[string]string{
+		"rxe of an old kernel": {dev + "device/net/eth0/dev_port": "0", dev + "parent": "eth0"},
+		"siw":                  {dev + "device/net/eth0/dev_port": "0", dev + "node_desc": "Software iWARP stack"},
+	} {
+		if !sysOf(t, files).Software("fast0") {
+			t.Errorf("%s passes for hardware", what)
+		}
+	}
+	if sysOf(t, map[string]string{dev + "device/net/ib0/dev_port": "0", dev + "node_desc": "node1 mlx4_0"}).Software("fast0") {
+		t.Error("hardware passes for software")
 	}
 }

@@ -16,6 +16,7 @@ import (
 type Summary struct {
 	JVMs                         int   // that told
 	WeftBytes, NettyBytes        int64 // of the blocks that came by either
+	RDMABytes                    int64 // of weft's, those that came by RDMA
 	Fallbacks                    int64 // blocks that weft should have brought
 	DriverLookups, CachedLookups int64 // of BigDL's parameter blocks
 }
@@ -26,11 +27,19 @@ var line = regexp.MustCompile(`weft: summary executor=\S+ (.*)\n`)
 // add adds what a log tells.
 func (s *Summary) add(log []byte) error {
 	for _, m := range line.FindAllSubmatch(log, -1) {
-		s.JVMs++
-		for _, field := range strings.Fields(string(m[1])) {
-			if err := s.addField(field); err != nil {
-				return fmt.Errorf("line %q: %w", m[0], err)
-			}
+		if err := s.Add(string(m[1])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Add adds what one JVM says: key=value, with spaces between.
+func (s *Summary) Add(fields string) error {
+	s.JVMs++
+	for _, field := range strings.Fields(fields) {
+		if err := s.addField(field); err != nil {
+			return fmt.Errorf("weft's figures of a JVM, %q: %w", fields, err)
 		}
 	}
 	return nil
@@ -50,7 +59,7 @@ func (s *Summary) addField(field string) error {
 		return nil
 	}
 	sum := map[string]*int64{
-		"weft_bytes": &s.WeftBytes, "netty_bytes": &s.NettyBytes,
+		"weft_bytes": &s.WeftBytes, "netty_bytes": &s.NettyBytes, "rdma_bytes": &s.RDMABytes,
 		"parameter_lookups_driver": &s.DriverLookups, "parameter_lookups_cached": &s.CachedLookups,
 	}[key]
 	if sum == nil {

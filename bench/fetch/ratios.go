@@ -9,6 +9,7 @@ import (
 
 // Ratio compares weft with Netty in one row: the median over the rounds of the ratio within a round, and its extremes.
 type Ratio struct {
+	From                      string
 	BlockBytes, RequestBlocks int
 	Median, Min, Max          float64
 }
@@ -28,7 +29,7 @@ func Ratios(rounds [][]Record) []Ratio {
 			}
 		}
 		if len(vs) > 0 {
-			out = append(out, Ratio{last.BlockBytes, last.RequestBlocks, median(vs), slices.Min(vs), slices.Max(vs)})
+			out = append(out, Ratio{last.From, last.BlockBytes, last.RequestBlocks, median(vs), slices.Min(vs), slices.Max(vs)})
 		}
 	}
 	return out
@@ -36,7 +37,8 @@ func Ratios(rounds [][]Record) []Ratio {
 
 func find(rs []Record, impl string, like Record) *Record {
 	for i := range rs {
-		if rs[i].Impl == impl && rs[i].BlockBytes == like.BlockBytes && rs[i].RequestBlocks == like.RequestBlocks {
+		like.Impl = impl
+		if rs[i].row() == like.row() {
 			return &rs[i]
 		}
 	}
@@ -46,17 +48,17 @@ func find(rs []Record, impl string, like Record) *Record {
 // WriteTable prints the medians with weft's ratio to Netty.
 func WriteTable(w io.Writer, rounds [][]Record) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "block\tin request\timpl\tGB/s\tblocks/s\tp50 µs\tp99 µs\tCPU s/GB\talloc B/B\tto Netty (min..max)\t")
+	fmt.Fprintln(t, "block\tfrom\tin request\timpl\tGB/s\tblocks/s\tp50 µs\tp99 µs\tCPU s/GB\talloc B/B\tto Netty (min..max)\t")
 	ratios := Ratios(rounds)
 	for _, m := range Medians(rounds) {
 		ratio := ""
 		for _, r := range ratios {
-			if m.Impl == "weft" && r.BlockBytes == m.BlockBytes && r.RequestBlocks == m.RequestBlocks {
+			if m.Impl == "weft" && r.From == m.From && r.BlockBytes == m.BlockBytes && r.RequestBlocks == m.RequestBlocks {
 				ratio = fmt.Sprintf("%.2f (%.2f..%.2f)", r.Median, r.Min, r.Max)
 			}
 		}
-		fmt.Fprintf(t, "%d\t%d\t%s\t%.3f\t%.0f\t%.0f\t%.0f\t%.2f\t%.4f\t%s\t\n",
-			m.BlockBytes, m.RequestBlocks, m.Impl, m.GBPerS, m.BlocksPerS, m.P50us, m.P99us, m.CPUSecPerGB, m.JVMAllocPerByte, ratio)
+		fmt.Fprintf(t, "%d\t%s\t%d\t%s\t%.3f\t%.0f\t%.0f\t%.0f\t%.2f\t%.4f\t%s\t\n",
+			m.BlockBytes, m.From, m.RequestBlocks, m.Impl, m.GBPerS, m.BlocksPerS, m.P50us, m.P99us, m.CPUSecPerGB, m.JVMAllocPerByte, ratio)
 	}
 	return t.Flush()
 }

@@ -72,7 +72,7 @@ func (c Config) raw(ctx context.Context, cl cluster.Cluster, control string, blo
 	}
 	gb := float64(got.Blocks) * float64(block) / 1e9
 	return Record{ // a stream has no requests, so no percentiles
-		Impl: "raw", Transport: "tcp", BlockBytes: block, RequestBlocks: 100, GBPerS: gb / got.Seconds, BlocksPerS: float64(got.Blocks) / got.Seconds,
+		Impl: "raw", Transport: "tcp", From: "map output", BlockBytes: block, RequestBlocks: 100, GBPerS: gb / got.Seconds, BlocksPerS: float64(got.Blocks) / got.Seconds,
 		CPUSecPerGB: (got.CPUSeconds + served.CPUSeconds) / gb,
 	}, serve.Wait()
 }

@@ -10,12 +10,14 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 )
 
 // Record is one row of build/bench/fetch.json: one implementation at one block size and request size. GB are 1e9 bytes.
 type Record struct {
 	Impl            string  `json:"impl"` // netty, weft or raw
 	Transport       string  `json:"transport"`
+	From            string  `json:"from"` // "map output": by fetchBlocks; "memory" of the owner: by fetchBlockSync, into a heap array
 	BlockBytes      int     `json:"block_bytes"`
 	RequestBlocks   int     `json:"request_blocks"`
 	GBPerS          float64 `json:"gb_per_s"`
@@ -27,11 +29,11 @@ type Record struct {
 }
 
 type row struct {
-	impl          string
+	impl, from    string
 	block, blocks int
 }
 
-func (r Record) row() row { return row{r.Impl, r.BlockBytes, r.RequestBlocks} }
+func (r Record) row() row { return row{r.Impl, r.From, r.BlockBytes, r.RequestBlocks} }
 
 // ParseRecords reads one JSON record a line, as the Java side writes them.
 func ParseRecords(b []byte) ([]Record, error) {
@@ -59,7 +61,7 @@ func Medians(rounds [][]Record) []Record {
 		}
 	}
 	slices.SortFunc(order, func(a, b row) int {
-		return cmp.Or(cmp.Compare(a.block, b.block), cmp.Compare(a.blocks, b.blocks), cmp.Compare(a.impl, b.impl))
+		return cmp.Or(cmp.Compare(a.block, b.block), cmp.Compare(a.from, b.from), cmp.Compare(a.blocks, b.blocks), cmp.Compare(a.impl, b.impl))
 	})
 	var out []Record
 	for _, k := range order {
@@ -91,8 +93,8 @@ func median(vs []float64) float64 {
 func WriteGoBench(w io.Writer, rounds [][]Record) error {
 	for _, rs := range rounds {
 		for _, r := range rs {
-			if _, err := fmt.Fprintf(w, "BenchmarkFetch/impl=%s/block=%d/request=%d \t1\t%.0f ns/op\t%.1f MB/s\t%.1f blocks/s\t%.1f p50-us\t%.1f p99-us\t%.4f cpu-s/GB\t%.6f alloc-B/B\n",
-				r.Impl, r.BlockBytes, r.RequestBlocks, float64(r.RequestBlocks)/r.BlocksPerS*1e9, r.GBPerS*1e3, r.BlocksPerS, r.P50us, r.P99us,
+			if _, err := fmt.Fprintf(w, "BenchmarkFetch/impl=%s/from=%s/block=%d/request=%d \t1\t%.0f ns/op\t%.1f MB/s\t%.1f blocks/s\t%.1f p50-us\t%.1f p99-us\t%.4f cpu-s/GB\t%.6f alloc-B/B\n",
+				r.Impl, strings.ReplaceAll(r.From, " ", "-"), r.BlockBytes, r.RequestBlocks, float64(r.RequestBlocks)/r.BlocksPerS*1e9, r.GBPerS*1e3, r.BlocksPerS, r.P50us, r.P99us,
 				r.CPUSecPerGB, r.JVMAllocPerByte); err != nil {
 				return err
 			}

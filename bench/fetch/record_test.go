@@ -6,7 +6,7 @@ import (
 )
 
 func rec(impl string, blocksPerS float64) Record {
-	return Record{Impl: impl, BlockBytes: 1024, RequestBlocks: 100, BlocksPerS: blocksPerS, GBPerS: blocksPerS * 1024 / 1e9}
+	return Record{Impl: impl, From: "map output", BlockBytes: 1024, RequestBlocks: 100, BlocksPerS: blocksPerS, GBPerS: blocksPerS * 1024 / 1e9}
 }
 
 func TestMediansAreByFigureAndRow(t *testing.T) {
@@ -39,7 +39,7 @@ func TestGoBenchFormat(t *testing.T) {
 	if err := WriteGoBench(&b, [][]Record{{rec("weft", 100)}}); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasPrefix(b.String(), "BenchmarkFetch/impl=weft/block=1024/request=100 \t1\t1000000000 ns/op\t") {
+	if !strings.HasPrefix(b.String(), "BenchmarkFetch/impl=weft/from=map-output/block=1024/request=100 \t1\t1000000000 ns/op\t") {
 		t.Errorf("got %q", b.String())
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"weft/bench/result"
 )
 
-// LoadRuns reads measured training runs, an array as in build/bench/train.json or one a line; failed ones are left out.
+// LoadRuns reads measured training runs, an array as in build/bench/train.json or one a line; failed ones are left out, and those over soft-RoCE.
 func LoadRuns(file string) ([]result.Row, error) {
 	b, err := os.ReadFile(file)
 	if err != nil {
@@ -38,7 +38,7 @@ func LoadRuns(file string) ([]result.Row, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	rows = slices.DeleteFunc(rows, func(r result.Row) bool { return r.Failure != "" || r.IterationSeconds == 0 })
+	rows = slices.DeleteFunc(rows, func(r result.Row) bool { return r.Failure != "" || r.IterationSeconds == 0 || r.OnSoftware() })
 	for i, r := range rows {
 		if r.Executors < 1 || r.Batch < 1 || r.IterationSeconds < r.GetWeightsSeconds+r.AggregateGradientSeconds || min(r.GetWeightsSeconds, r.AggregateGradientSeconds) < 0 {
 			return nil, fmt.Errorf("%s: run %d, %s on %s: %d executors, batch %d, an iteration of %v s with %v s and %v s in it: that cannot be", file, i+1,

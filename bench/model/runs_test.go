@@ -120,7 +120,9 @@ func TestLoadRuns(t *testing.T) {
 	runs := rigRuns()
 	failed := runs[0]
 	failed.Failure = "spark-submit: exit status 1"
-	array, err := json.Marshal(append(runs, failed))
+	soft := runs[0]
+	soft.Device = result.DeviceName("rxe0", true)
+	array, err := json.Marshal(append(runs, failed, soft))
 	if err != nil {
 		t.Fatal(err)
 	}

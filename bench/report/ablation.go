@@ -87,7 +87,7 @@ func ablationSection(runs []result.Run) (section, error) {
 				continue
 			}
 			parts = append(parts, max(0, whole-parts[0]-parts[1]-parts[2]))
-			bs = append(bs, bar{label: arm.key.Impl + ", " + linkLabel(arm.key.Link), parts: parts, colors: []color.Color{palette[0], palette[1], palette[4], grey}})
+			bs = append(bs, bar{label: arm.runs[0].Name() + ", " + linkLabel(arm.key.Link), parts: parts, colors: []color.Color{palette[0], palette[1], palette[4], grey}})
 		}
 		if len(bs) == 0 {
 			continue

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -143,7 +144,7 @@ func num(v float64) string {
 // ratio prints the median and the spread.
 func ratio(r result.Ratio) string {
 	if r.Pairs == 0 {
-		return "– (no pair)"
+		return "– (" + cmp.Or(r.Why, "no pair") + ")"
 	}
 	return fmt.Sprintf("%.2f (%.2f..%.2f; %d)", r.Median, r.Min, r.Max, r.Pairs)
 }

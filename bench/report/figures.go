@@ -91,7 +91,7 @@ func appendLine(ls []line, r result.Run, xys plotter.XYs) []line {
 	if len(xys) == 0 {
 		return ls
 	}
-	return append(ls, line{name: r.Impl, points: xys, color: implColor(r.Impl)})
+	return append(ls, line{name: r.Name(), points: xys, color: implColor(r.Impl)})
 }
 
 // epochSection is the study's figures 7a and 7b: it has one for each number of cores, and so has this.
@@ -137,10 +137,10 @@ func scalability(s *section, gs []group) error {
 			if seconds == 0 {
 				continue
 			}
-			if byImpl[r.Impl] == nil {
-				byImpl[r.Impl] = map[float64][]float64{}
+			if byImpl[r.Name()] == nil {
+				byImpl[r.Name()] = map[float64][]float64{}
 			}
-			byImpl[r.Impl][n] = append(byImpl[r.Impl][n], float64(r.Batch)/seconds)
+			byImpl[r.Name()][n] = append(byImpl[r.Name()][n], float64(r.Batch)/seconds)
 			cores[n] = true
 		}
 		if len(cores) < 2 {
@@ -197,7 +197,7 @@ func resourceSection(gs []group) (section, error) {
 				end := total[len(total)-1].At
 				fine := max(1, end/300)
 				ls = append(ls, line{points: windows(total, fine, end), color: implColor(r.Impl), thin: true},
-					line{name: r.Impl, points: windows(total, window, end), color: implColor(r.Impl)})
+					line{name: r.Name() + sampledOn(r), points: windows(total, window, end), color: implColor(r.Impl)})
 			}
 			if len(ls) == 0 {
 				continue

@@ -78,3 +78,11 @@ func implColor(impl string) color.Color {
 	}
 	return palette[len(palette)-1]
 }
+
+// sampledOn says that a run's resources are those of one host, where they are.
+func sampledOn(r result.Run) string {
+	if r.Sampled == "" {
+		return ""
+	}
+	return ", " + r.Sampled + " alone"
+}

@@ -15,10 +15,11 @@ type Ratio struct {
 	Impl             string
 	Median, Min, Max float64 // over the pairs; 0 without any
 	Pairs            int     // repeats in which both ran
+	Why              string  // there is none, though both ran
 }
 
 // Ratios compares every implementation in each comparison with stock, in the order of Compare. A run that failed, or where the figure is 0,
-// has no pair.
+// has no pair, and none has one whose device is software.
 func Ratios(runs []Run, figure func(Run) float64) []Ratio {
 	stock := map[Config]float64{}
 	for _, r := range runs {
@@ -30,7 +31,7 @@ func Ratios(runs []Run, figure func(Run) float64) []Ratio {
 		arm  Config
 		impl string
 	}
-	ratios := map[comparison][]float64{}
+	ratios, why := map[comparison][]float64{}, map[comparison]string{}
 	for _, r := range runs {
 		if r.Impl == Stock {
 			continue
@@ -38,14 +39,16 @@ func Ratios(runs []Run, figure func(Run) float64) []Ratio {
 		k, base := comparison{r.Arm(), r.Impl}, r.Config
 		base.Impl = Stock
 		var found []float64
-		if s, v := stock[base], figure(r); r.Failure == "" && s > 0 && v > 0 {
+		if r.OnSoftware() {
+			why[k] = WhyNoRatio
+		} else if s, v := stock[base], figure(r); r.Failure == "" && s > 0 && v > 0 {
 			found = []float64{s / v}
 		}
 		ratios[k] = append(ratios[k], found...)
 	}
 	var out []Ratio
 	for k, vs := range ratios {
-		r := Ratio{Arm: k.arm, Impl: k.impl, Median: Median(vs), Pairs: len(vs)}
+		r := Ratio{Arm: k.arm, Impl: k.impl, Median: Median(vs), Pairs: len(vs), Why: why[k]}
 		if len(vs) > 0 {
 			r.Min, r.Max = slices.Min(vs), slices.Max(vs)
 		}

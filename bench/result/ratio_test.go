@@ -16,7 +16,12 @@ func TestRatios(t *testing.T) {
 	failed.Failure = "an executor was lost"
 	alone := timed("weft-tcp", 1, 10) // another comparison, whose stock run is missing
 	alone.Batch = 8
+	soft := timed("weft-rdma", 1, 1) // in another comparison, over soft-RoCE
+	soft.Batch, soft.Device = 16, DeviceName("rxe0", true)
+	softStock := timed("stock", 1, 100)
+	softStock.Batch = 16
 	runs := []Run{
+		soft, softStock,
 		timed("stock", 1, 10), timed("weft-tcp", 1, 5), // the machine doubled its speed from repeat to repeat
 		timed("stock", 2, 20), timed("weft-tcp", 2, 8), timed("weft-rdma", 2, 40),
 		timed("stock", 3, 40), timed("weft-tcp", 3, 10), timed("weft-rdma", 3, 0), // a figure that was not seen
@@ -27,6 +32,7 @@ func TestRatios(t *testing.T) {
 	arm := lenet("", 0).Config
 	want := []Ratio{
 		{Arm: alone.Arm(), Impl: "weft-tcp"},
+		{Arm: soft.Arm(), Impl: "weft-rdma", Why: WhyNoRatio},
 		{Arm: arm, Impl: "weft-rdma", Median: 0.5, Min: 0.5, Max: 0.5, Pairs: 1},
 		{Arm: arm, Impl: "weft-tcp", Median: 2.5, Min: 2, Max: 4, Pairs: 3},
 	}

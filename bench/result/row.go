@@ -26,6 +26,8 @@ type Row struct {
 	BytesNetty               int64     `json:"bytes_netty"`
 	DriverLookups            int64     `json:"driver_lookups"`
 	Repeat                   int       `json:"repeat"`
+	Device                   string    `json:"rdma_device,omitempty"` // these two as Run's
+	Missing                  string    `json:"missing,omitempty"`
 	Failure                  string    `json:"failure,omitempty"`
 }
 
@@ -37,7 +39,7 @@ func (r Run) Row() Row {
 		GetWeightsSeconds:        r.Median(func(i Iteration) float64 { return i.GetWeightsSeconds }),
 		AggregateGradientSeconds: r.Median(func(i Iteration) float64 { return i.AggregateSeconds }),
 		EpochEndSeconds:          []float64{}, Accuracy: r.Accuracy(),
-		BytesWeft: r.BytesWeft, BytesNetty: r.BytesNetty, DriverLookups: r.DriverLookups, Repeat: r.Repeat, Failure: r.Failure,
+		BytesWeft: r.BytesWeft, BytesNetty: r.BytesNetty, DriverLookups: r.DriverLookups, Repeat: r.Repeat, Device: r.Device, Missing: r.Missing, Failure: r.Failure,
 	}
 	for _, e := range r.Epochs {
 		row.EpochEndSeconds = append(row.EpochEndSeconds, e.End)

@@ -53,7 +53,10 @@ type Run struct {
 	Seconds  float64           `json:"seconds"`           // end to end
 	Versions map[string]string `json:"versions"`          // weft, spark, bigdl, java
 	Machine  Machine           `json:"machine"`
-	Conf     map[string]string `json:"conf"` // Spark's keys, as given
+	Sampled  string            `json:"sampled"`     // the one host whose resources were sampled; "": all of them were
+	Device   string            `json:"rdma_device"` // of the executors' daemons, as DeviceName writes it; "none": they have none, "": there were no daemons
+	Missing  string            `json:"missing"`     // figures that are 0 because they were not available, by the names here, with commas; "": none
+	Conf     map[string]string `json:"conf"`        // Spark's keys, as given
 
 	Iterations []Iteration `json:"iteration_list"`
 	Epochs     []Epoch     `json:"epoch_list"`
@@ -62,14 +65,14 @@ type Run struct {
 	FetchWaitSeconds float64 `json:"fetch_wait_s"`   // of all tasks, as Spark counts it for shuffles
 	CPUSeconds       float64 `json:"cpu_s"`          // of all processes of the hosts
 	BytesWeft        int64   `json:"bytes_weft"`     // of blocks that daemons brought, over the network
-	BytesRDMA        int64   `json:"bytes_rdma"`     // of these by RDMA; 0 on hosts of one machine, which have no device
+	BytesRDMA        int64   `json:"bytes_rdma"`     // of these by RDMA
 	BytesNetty       int64   `json:"bytes_netty"`    // of blocks that Netty brought; in a stock run all that the hosts' interfaces received, as no metric has its parameter blocks
 	DriverLookups    int64   `json:"driver_lookups"` // of parameter blocks' locations, asked of the driver
 	CachedLookups    int64   `json:"cached_lookups"` // and answered in the executors
 	Fallbacks        int64   `json:"fallbacks"`      // blocks that weft should have brought
 }
 
-// Machine is what a run was on.
+// Machine is what a run was on; on a cluster, what it was submitted from.
 type Machine struct {
 	CPU         string `json:"cpu"`
 	Cores       int    `json:"cores"`
@@ -101,7 +104,7 @@ type Epoch struct {
 // Sample is one figure at one time.
 type Sample struct {
 	At    float64 `json:"at_s"`
-	Host  string  `json:"host"` // "" for the machine on which all hosts are
+	Host  string  `json:"host"` // "" for the machine on which all hosts are, or the one that was sampled
 	Name  string  `json:"name"` // one of those below
 	Of    string  `json:"of"`   // interface, port (device/number), index of the GPU, or role of the processes
 	Value float64 `json:"value"`

@@ -32,13 +32,14 @@ func (d Data) words(model string) string {
 }
 
 // ready gives the folder of the model's data; synthetic data are made in dir when they are not there.
-func (d Data) ready(ctx context.Context, model, dir string) (string, error) {
+// Executors of a cluster read what lies in HDFS there.
+func (d Data) ready(ctx context.Context, model, dir string, cluster bool) (string, error) {
 	m, err := bigdl.Find(model)
 	if err != nil {
 		return "", err
 	}
 	if d.Folder != "" {
-		return d.given(ctx, dir)
+		return d.given(ctx, dir, cluster)
 	}
 	folder := filepath.Join(dir, fmt.Sprintf("%s-%d-%d-%d", m.Data, d.Size.Train, d.Size.Test, d.Seed))
 	if _, err := os.Stat(folder); err == nil {
@@ -63,12 +64,12 @@ func (d Data) ready(ctx context.Context, model, dir string) (string, error) {
 	return folder, os.Rename(made, folder)
 }
 
-// given is the user's folder, after it was verified; what lies in HDFS is copied to dir, as no host of this machine reaches others.
-func (d Data) given(ctx context.Context, dir string) (string, error) {
+// given is the user's folder, after it was verified; for hosts of this machine, which reach no others, what lies in HDFS is copied to dir.
+func (d Data) given(ctx context.Context, dir string, cluster bool) (string, error) {
 	if _, err := data.Verify(ctx, d.Folder); err != nil {
 		return "", err
 	}
-	if !strings.Contains(d.Folder, "://") {
+	if cluster || !strings.Contains(d.Folder, "://") {
 		return d.Folder, nil
 	}
 	hash := sha256.Sum256([]byte(d.Folder))

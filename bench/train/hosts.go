@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 
 	"weft/bench/cluster"
 	"weft/bench/result"
+	"weft/bench/sample"
 )
 
 // hosts are those on which runs happen: made anew when a row wants others.
@@ -70,30 +72,20 @@ func (h *hosts) idle(ctx context.Context) error {
 	}
 }
 
-// events are the names of the event logs so far: ids of applications.
-func (h *hosts) events() ([]string, error) {
-	entries, err := os.ReadDir(filepath.Join(h.Dir, "events"))
-	var names []string
-	for _, e := range entries {
-		names = append(names, strings.TrimSuffix(e.Name(), ".inprogress"))
-	}
-	return names, err
+func (h *hosts) submit(ctx context.Context, args ...string) *exec.Cmd {
+	return h.Command(ctx, "submit", args...)
 }
 
-// newApplication is the one that came since.
-func (h *hosts) newApplication(before []string) (string, error) {
-	now, err := h.events()
-	if err != nil {
-		return "", err
-	}
-	now = slices.DeleteFunc(now, func(name string) bool { return slices.Contains(before, name) })
-	if len(now) != 1 {
-		return "", fmt.Errorf("%d new event logs in %s instead of one", len(now), filepath.Join(h.Dir, "events"))
-	}
-	return now[0], nil
+func (h *hosts) processes(ctx context.Context) ([]sample.Process, error) {
+	return sample.Cluster(h.Script, h.Dir)(ctx)
 }
 
-// machine describes the one that all hosts are on.
+func (h *hosts) cpu(ctx context.Context) (float64, error) { return h.CPU(ctx) }
+func (h *hosts) eventLogs() string                        { return filepath.Join(h.Dir, "events") }
+func (h *hosts) sampled() string                          { return "" }
+func (h *hosts) spoilt()                                  { h.up = nil } // they are not used again
+
+// machine describes this one, that all hosts are on unless they are a cluster of others.
 func machine() (m result.Machine) {
 	read := func(name string) string {
 		b, _ := os.ReadFile(name) // what cannot be read is left empty

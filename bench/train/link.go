@@ -27,6 +27,14 @@ var presets = map[string]int{
 
 var rate = regexp.MustCompile(`^[1-9][0-9]*[kmg]bit$`)
 
+// of is the link under the name that it has on the master's cluster, if there is one.
+func (l Link) of(master string) Link {
+	if master != "" {
+		l.Name += ", of " + master
+	}
+	return l
+}
+
 // ParseLink reads "as is", the name of a preset, or RATE[,DELAY] like 1gbit,200us, for executors of so many cores.
 func ParseLink(s string, cores int) (Link, error) {
 	if s == AsIs {

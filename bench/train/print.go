@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -42,7 +43,10 @@ func WriteTable(w io.Writer, runs []result.Run) error {
 		if a := r.Arm(); i == 0 || a != arm {
 			arm = a
 			fmt.Fprintf(t, "\n%s on Spark %s, link %s, %d executors of %d core(s), batch %d, %s\n", r.Model, r.Spark, r.Link, r.Executors, r.Cores, r.Batch, r.Data)
-			fmt.Fprintln(t, "impl\trepeat\titeration\tcompute\tget weights\taggregate\tend to end\tCPU\taccuracy\tby weft\tby Netty\tfell back\tlook-ups at the driver")
+			if r.Sampled != "" {
+				fmt.Fprintf(t, "resources were sampled on %s alone; n/a: not available on a cluster\n", r.Sampled)
+			}
+			fmt.Fprintln(t, "impl\trepeat\tdevice\titeration\tcompute\tget weights\taggregate\tend to end\tCPU\taccuracy\tby weft\tof these by RDMA\tby Netty\tfell back\tlook-ups at the driver")
 		}
 		writeRun(t, r)
 	}
@@ -58,16 +62,24 @@ func writeRun(w io.Writer, r result.Run) {
 		return
 	}
 	row := r.Row()
-	accuracy, netty, lookups := "-", fmt.Sprintf("%.1f MB", float64(r.BytesNetty)/1e6), fmt.Sprintf("%d of %d", r.DriverLookups, r.DriverLookups+r.CachedLookups)
+	figure := func(name, text string) string {
+		if r.Lacks(name) {
+			return "n/a"
+		}
+		return text
+	}
+	megabytes := func(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
+	accuracy, netty, lookups := "-", megabytes(r.BytesNetty), fmt.Sprintf("%d of %d", r.DriverLookups, r.DriverLookups+r.CachedLookups)
 	if row.Accuracy != nil {
 		accuracy = fmt.Sprintf("%.3f", *row.Accuracy)
 	}
 	if r.Impl == Stock {
-		netty, lookups = netty+" (all traffic)", "all"
+		netty, lookups = figure("bytes_netty", netty+" (all traffic)"), "all"
 	}
 	compute := r.Median(func(i result.Iteration) float64 { return i.ComputeSeconds })
-	fmt.Fprintf(w, "%s\t%d\t%.3f s\t%.3f s\t%.4f s\t%.4f s\t%.1f s\t%.1f s\t%s\t%.1f MB\t%s\t%d blocks\t%s\n", r.Impl, r.Repeat, row.IterationSeconds, compute,
-		row.GetWeightsSeconds, row.AggregateGradientSeconds, r.Seconds, r.CPUSeconds, accuracy, float64(r.BytesWeft)/1e6, netty, r.Fallbacks, lookups)
+	fmt.Fprintf(w, "%s\t%d\t%s\t%.3f s\t%.3f s\t%.4f s\t%.4f s\t%.1f s\t%s\t%s\t%s\t%s\t%s\t%d blocks\t%s\n", r.Impl, r.Repeat, cmp.Or(r.Device, "-"), row.IterationSeconds,
+		compute, row.GetWeightsSeconds, row.AggregateGradientSeconds, r.Seconds, figure("cpu_s", fmt.Sprintf("%.1f s", r.CPUSeconds)), accuracy,
+		megabytes(r.BytesWeft), megabytes(r.BytesRDMA), netty, r.Fallbacks, lookups)
 }
 
 func writeRatios(w io.Writer, runs []result.Run) error {
@@ -76,7 +88,7 @@ func writeRatios(w io.Writer, runs []result.Run) error {
 	for _, f := range figures {
 		for _, r := range result.Ratios(runs, f.Of) {
 			name := fmt.Sprintf("%s, batch %d, %d executors, link %s, %s", r.Arm.Model, r.Arm.Batch, r.Arm.Executors, r.Arm.Link, r.Impl)
-			value := "no pair of runs"
+			value := cmp.Or(r.Why, "no pair of runs")
 			if r.Pairs > 0 {
 				value = fmt.Sprintf("%.2f (%.2f to %.2f, %d pairs)", r.Median, r.Min, r.Max, r.Pairs)
 			}

@@ -21,9 +21,13 @@ import (
 
 // Config is one use of the harness.
 type Config struct {
-	Root     string // of the source tree: scripts/ and build/ lie there
-	Out      string // folder of the results; runs that are there already are not repeated
-	Table    Table
+	Root  string // of the source tree: scripts/ and build/ lie there
+	Out   string // folder of the results; runs that are there already are not repeated
+	Table Table
+
+	SparkHome string // with Table.Master: a distribution of the cluster's Spark; its spark-submit is run here
+	NodeBuild string // with Table.Master: the folder of each of its hosts that has what build/ has; "": the same as here
+
 	Data     Data
 	Memory   string            // of each executor and of the driver, as Spark writes it
 	Conf     map[string]string // further Spark keys
@@ -35,6 +39,9 @@ type Config struct {
 // Run runs all rows that are not there yet, and returns all runs of the table. A row that fails is a run that says so; the error is of what
 // keeps the harness itself from going on.
 func Run(ctx context.Context, c Config) (runs []result.Run, err error) {
+	if err := c.findSpark(); err != nil {
+		return nil, err
+	}
 	if err := c.Table.Validate(); err != nil {
 		return nil, err
 	}
@@ -49,9 +56,9 @@ func Run(ctx context.Context, c Config) (runs []result.Run, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	h := &hosts{
-		Cluster: cluster.Cluster{Script: filepath.Join(c.Root, "scripts/cluster"), Dir: filepath.Join(c.Out, "hosts"), Log: log},
-		memory:  c.Memory,
+	h, err := c.place(log)
+	if err != nil {
+		return nil, err
 	}
 	rows := c.Table.rows(c.Data.words)
 	there, err := c.there(rows)
@@ -79,9 +86,20 @@ func Run(ctx context.Context, c Config) (runs []result.Run, err error) {
 	return runs, nil
 }
 
+// place is where the table's runs happen.
+func (c Config) place(log io.Writer) (place, error) {
+	if c.Table.Master != "" {
+		return c.newMaster()
+	}
+	return &hosts{
+		Cluster: cluster.Cluster{Script: filepath.Join(c.Root, "scripts/cluster"), Dir: filepath.Join(c.Out, "hosts"), Log: log},
+		memory:  c.Memory,
+	}, nil
+}
+
 // paths makes them absolute, as the driver has another working directory, and checks that the hosts see them.
 func (c *Config) paths() error {
-	for _, dir := range []*string{&c.Root, &c.Out, &c.Data.Folder} {
+	for _, dir := range []*string{&c.Root, &c.Out, &c.Data.Folder, &c.SparkHome, &c.NodeBuild} {
 		if *dir == "" || strings.Contains(*dir, "://") {
 			continue
 		}
@@ -89,7 +107,7 @@ func (c *Config) paths() error {
 		if err != nil {
 			return err
 		}
-		if *dir = abs; dir != &c.Root && !strings.HasPrefix(abs, c.Root+"/") && (strings.HasPrefix(abs, "/tmp/") || strings.HasPrefix(abs, "/run/")) {
+		if *dir = abs; c.Table.Master == "" && dir != &c.Root && !strings.HasPrefix(abs, c.Root+"/") && (strings.HasPrefix(abs, "/tmp/") || strings.HasPrefix(abs, "/run/")) {
 			return fmt.Errorf("%s cannot be used: each host has a /tmp and a /run of its own; give another folder", abs)
 		}
 	}
@@ -132,12 +150,13 @@ func (c Config) write() error {
 }
 
 // run runs a row.
-func (c Config) run(ctx context.Context, h *hosts, row row, p *progress) (result.Run, error) {
+func (c Config) run(ctx context.Context, h place, row row, p *progress) (result.Run, error) {
 	logs := c.logs(row.Config)
 	r := result.Run{
 		Config: row.Config, Machine: machine(), Conf: c.conf(row.Config), Versions: map[string]string{"weft": c.Version, "bigdl": "dllib 2.4.0, core 2.3.0"},
 	}
-	folder, err := c.Data.ready(ctx, row.Model, filepath.Join(c.Out, "data"))
+	r.Sampled = h.sampled()
+	folder, err := c.Data.ready(ctx, row.Model, filepath.Join(c.Out, "data"), c.Table.Master != "")
 	if err != nil {
 		return r, err
 	}
@@ -158,23 +177,23 @@ func (c Config) run(ctx context.Context, h *hosts, row row, p *progress) (result
 	if err := h.idle(ctx); err != nil {
 		return r, err
 	}
-	before, err := h.events()
+	before, err := applications(h.eventLogs())
 	if err != nil {
 		return r, err
 	}
-	cpu, err := h.CPU(ctx)
+	cpu, err := h.cpu(ctx)
 	if err != nil {
 		return r, err
 	}
 	sampled := time.Now()
-	sampler, err := sample.Start(ctx, sample.Config{Since: sampled, List: sample.Cluster(h.Script, h.Dir), GPU: sample.NVIDIA()})
+	sampler, err := sample.Start(ctx, sample.Config{Since: sampled, List: h.processes, GPU: sample.NVIDIA()})
 	if err != nil {
 		return r, err
 	}
 	r.Started = time.Now().UTC()
 	limited, cancel := context.WithTimeoutCause(ctx, c.Limit, fmt.Errorf("it took longer than --limit %s", c.Limit))
 	defer cancel()
-	cmd := h.Command(limited, "submit", c.submitArgs(row.Config, r.Conf, folder, logs)...)
+	cmd := h.submit(limited, c.submitArgs(row.Config, r.Conf, folder, logs)...)
 	cmd.Stdout, cmd.Stderr = driver, driver
 	stop := p.watch(row.Config, filepath.Join(logs, "bigdl.log"))
 	failed := cmd.Run()
@@ -195,23 +214,23 @@ func (c Config) run(ctx context.Context, h *hosts, row row, p *progress) (result
 	}
 	if failed != nil {
 		r.Failure = fmt.Sprintf("%v: %s (log: %s)", failed, lastComplaint(driver.Name()), driver.Name())
-		h.up = nil                           // hosts on which something went wrong are not used again
-		_ = c.read(ctx, h, &r, logs, before) // as far as it came
+		h.spoilt()
+		_ = c.read(h, &r, logs, before) // as far as it came
+		if len(r.Iterations) == 0 && context.Cause(limited) != nil {
+			r.Failure += fmt.Sprintf("; no iteration was seen: are %d executors of %d core(s) and %s free there?", r.Executors, r.Cores, c.Memory)
+		}
 		return r, nil
 	}
-	after, err := h.CPU(ctx)
+	after, err := h.cpu(ctx)
 	r.CPUSeconds = after - cpu
-	if err := errors.Join(err, c.read(ctx, h, &r, logs, before)); err != nil {
-		r.Failure = err.Error()
-	}
-	if r.Failure == "" && r.Impl != Stock && r.BytesWeft == 0 {
-		r.Failure = fmt.Sprintf("no block came by weft (log: %s)", driver.Name())
+	if err := errors.Join(err, c.read(h, &r, logs, before)); err != nil {
+		r.Failure = fmt.Sprintf("%v (log: %s)", err, driver.Name())
 	}
 	return r, nil
 }
 
 // read fills in what a run's logs tell.
-func (c Config) read(ctx context.Context, h *hosts, r *result.Run, logs string, before []string) error {
+func (c Config) read(h place, r *result.Run, logs string, before []string) error {
 	log, err := os.Open(filepath.Join(logs, "bigdl.log"))
 	if err != nil {
 		return fmt.Errorf("BigDL's log: %w", err)
@@ -234,11 +253,11 @@ func (c Config) read(ctx context.Context, h *hosts, r *result.Run, logs string, 
 	for _, e := range epochs {
 		r.Epochs = append(r.Epochs, result.Epoch{N: e.N, End: e.End.Sub(r.Started).Seconds(), Accuracy: e.Accuracy})
 	}
-	app, err := h.newApplication(before)
+	app, err := newApplication(h.eventLogs(), before)
 	if err != nil {
 		return err
 	}
-	events, err := os.ReadFile(filepath.Join(h.Dir, "events", app))
+	events, err := os.ReadFile(app)
 	if err != nil {
 		return err
 	}
@@ -248,13 +267,31 @@ func (c Config) read(ctx context.Context, h *hosts, r *result.Run, logs string, 
 	if r.Failure != "" {
 		return nil // an executor that was lost tells nothing
 	}
-	if r.Impl == Stock {
-		r.BytesNetty = received(r.Samples)
-		return nil
+	return readTraffic(h, r, filepath.Join(logs, "driver.log"))
+}
+
+// readTraffic fills in by which way blocks came.
+func readTraffic(h place, r *result.Run, driver string) error {
+	if h.sampled() != "" {
+		r.Missing = "cpu_s"
 	}
-	s, err := h.Summaries(ctx, app, filepath.Join(logs, "driver.log"), r.Executors)
-	r.BytesWeft, r.BytesNetty, r.Fallbacks, r.DriverLookups, r.CachedLookups = s.WeftBytes, s.NettyBytes, s.Fallbacks, s.DriverLookups, s.CachedLookups
-	return err
+	log, err := os.ReadFile(driver)
+	if err != nil {
+		return err
+	}
+	t, err := readTold(log)
+	if err != nil {
+		return err
+	}
+	r.BytesWeft, r.BytesRDMA, r.BytesNetty, r.Fallbacks, r.DriverLookups, r.CachedLookups = t.WeftBytes, t.RDMABytes, t.NettyBytes, t.Fallbacks, t.DriverLookups, t.CachedLookups
+	r.Device = t.device
+	switch {
+	case r.Impl == Stock && h.sampled() != "": // others' interfaces were not
+		r.Missing += ",bytes_netty"
+	case r.Impl == Stock:
+		r.BytesNetty = received(r.Samples)
+	}
+	return t.check(r.Config)
 }
 
 // lastComplaint is the last line of a log that names an exception.

@@ -139,7 +139,8 @@ func TestRunThatHangs(t *testing.T) {
 	t.Setenv("LOG", fifo)
 	c.Table.Impls, c.Limit = []string{Stock}, 100*time.Millisecond
 	runs, err := Run(t.Context(), c)
-	if err != nil || len(runs) != 1 || !strings.Contains(runs[0].Failure, "--limit") {
+	if err != nil || len(runs) != 1 || !strings.Contains(runs[0].Failure, "--limit") ||
+		!strings.Contains(runs[0].Failure, "no iteration was seen: are 2 executors of 1 core(s) and 1g free there?") {
 		t.Errorf("%+v, %v", runs, err)
 	}
 }

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -12,19 +13,34 @@ import (
 
 // conf are Spark's keys for a row: those of BigDL, of weft where it takes part, and over them the user's.
 func (c Config) conf(row result.Config) map[string]string {
-	path := bigdl.ClassPath(c.logs(row), filepath.Join(c.Root, "build/bigdl"), row.Spark)
 	conf := bigdl.Conf(row.Executors, row.Cores)
 	conf["spark.executor.memory"], conf["spark.driver.memory"] = c.Memory, c.Memory
+	build := filepath.Join(c.Root, "build")
+	conf["spark.driver.extraClassPath"] = c.classPath(row, build)
+	conf["spark.executor.extraClassPath"] = c.classPath(row, cmp.Or(c.NodeBuild, build))
 	if row.Impl != Stock {
-		path = append(path, filepath.Join(c.Root, "build/weft-spark.jar"))
 		conf["spark.shuffle.manager"] = "org.apache.spark.shuffle.weft.WeftShuffleManager"
-		conf["spark.weft.rdma.device"] = "none"
+		conf["spark.weft.rdma.device"] = device[row.Impl]
 	}
-	path = append(path, filepath.Join(c.Root, "build/weft-bigdl.jar"))
-	conf["spark.driver.extraClassPath"] = strings.Join(path, ":")
-	conf["spark.executor.extraClassPath"] = conf["spark.driver.extraClassPath"]
+	if c.Table.Master != "" {
+		conf["spark.master"] = c.Table.Master
+		conf["spark.eventLog.enabled"], conf["spark.eventLog.dir"] = "true", "file:"+c.clusterEvents()
+		conf["spark.eventLog.compress"], conf["spark.eventLog.rolling.enabled"] = "false", "false"
+		if row.Impl != Stock {
+			maps.Copy(conf, daemonConf(row.Impl))
+		}
+	}
 	maps.Copy(conf, c.Conf)
 	return conf
+}
+
+// classPath is that of JVMs on a host with such a build folder.
+func (c Config) classPath(row result.Config, build string) string {
+	path := bigdl.ClassPath(c.logs(row), filepath.Join(build, "bigdl"), row.Spark)
+	if row.Impl != Stock {
+		path = append(path, filepath.Join(build, "weft-spark.jar"))
+	}
+	return strings.Join(append(path, filepath.Join(build, "weft-bigdl.jar")), ":")
 }
 
 // submitArgs are those of spark-submit.

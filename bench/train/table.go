@@ -1,10 +1,11 @@
-// Package train is the harness: it trains BigDL's models on hosts of this machine, stock Spark beside weft, a run for each row of a table, and
+// Package train is the harness: it trains BigDL's models on hosts of this machine or on a cluster, stock Spark beside weft, a run for each row of a table, and
 // keeps what each gave (bench/result). Runs of one comparison follow each other, so that what else the machine does falls on all of them.
 package train
 
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 
 	"weft/bench/result"
@@ -15,11 +16,12 @@ import (
 const (
 	Stock    = "stock"
 	WeftTCP  = "weft-tcp"
-	WeftRDMA = "weft-rdma" // where there is a device, so not on hosts of this machine
+	WeftRDMA = "weft-rdma" // where there are devices: on a cluster, not on hosts of this machine
 )
 
 // Table says which runs there are: all combinations, each Repeats times.
 type Table struct {
+	Master     string // URL of a standalone Master that runs already; "": hosts of this machine are made
 	Models     []string
 	Impls      []string
 	Links      []string // see Link
@@ -32,6 +34,8 @@ type Table struct {
 	Seed       int64
 	Repeats    int
 }
+
+var masterURL = regexp.MustCompile(`^spark://[^/,]+:[0-9]+(,[^/,]+:[0-9]+)*$`)
 
 // Validate lists all that is wrong.
 func (t Table) Validate() error {
@@ -60,13 +64,19 @@ func (t Table) Validate() error {
 	}
 	for _, impl := range t.Impls {
 		switch {
-		case impl == WeftRDMA:
-			bad("%s: the hosts of this machine are network namespaces and have no RDMA device; `make test-rdma` trains over soft-RoCE", impl)
-		case impl != Stock && impl != WeftTCP:
-			bad("unknown implementation %q; there are %s and %s", impl, Stock, WeftTCP)
+		case impl == WeftRDMA && t.Master == "":
+			bad("%s: the hosts of this machine are network namespaces and have no RDMA device; train on a cluster that has (--master), `make test-rdma` does over soft-RoCE", impl)
+		case impl != Stock && impl != WeftTCP && impl != WeftRDMA:
+			bad("unknown implementation %q; there are %s, %s and %s", impl, Stock, WeftTCP, WeftRDMA)
 		}
 	}
+	if t.Master != "" && !masterURL.MatchString(t.Master) {
+		bad("--master is spark://HOST:PORT, a standalone Master, not %q: BigDL understands no local-cluster, local has no network, and nothing else was tried", t.Master)
+	}
 	for _, name := range t.Links {
+		if t.Master != "" && name != AsIs {
+			bad("--link %s: only links of hosts on this machine are shaped; leave it out with --master, whose links are as they are", name)
+		}
 		if _, err := ParseLink(name, 1); err != nil {
 			errs = append(errs, err)
 		}
@@ -77,7 +87,9 @@ func (t Table) Validate() error {
 		}
 	}
 	for _, n := range t.Executors {
-		if n < 2 || n > 4 {
+		if n < 2 {
+			bad("--executors is at least 2, not %d: one alone fetches nothing", n)
+		} else if n > 4 && t.Master == "" {
 			bad("--executors is 2, 3 or 4 (one to a host of this machine), not %d", n)
 		}
 	}
@@ -121,6 +133,7 @@ func (t Table) rows(data func(model string) string) (rows []row) {
 			for _, cores := range t.Cores {
 				for _, name := range t.Links {
 					link, _ := ParseLink(name, cores)
+					link = link.of(t.Master)
 					hosts := result.Config{
 						Spark: spark, Executors: executors, Cores: cores, Link: link.Name, Epochs: t.Epochs, Iterations: t.Iterations, Seed: t.Seed,
 					}

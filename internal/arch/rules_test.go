@@ -21,7 +21,8 @@ var allowed = map[string][]string{
 	"weft/jvmbridge/bridgetest": {"weft/jvmbridge/shm", "weft/internal/pb/..."}, // for tests: not the server, so that each checks the other
 	"weft/jvmbridge/shm":        {"weft/shuffle/mempool", "weft/internal/invariants"},
 
-	"weft/shuffle/tcp":           {"weft/shuffle", "weft/shuffle/serve", "weft/internal/metrics", "weft/internal/pb/...", "weft/internal/invariants", "weft/internal/version"},
+	"weft/shuffle/auth":          {}, // arithmetic on what it is given
+	"weft/shuffle/tcp":           {"weft/shuffle", "weft/shuffle/auth", "weft/shuffle/serve", "weft/internal/metrics", "weft/internal/pb/...", "weft/internal/invariants", "weft/internal/version"},
 	"weft/shuffle/rdma":          {"weft/verbs", "weft/shuffle", "weft/shuffle/flow", "weft/shuffle/mempool", "weft/internal/metrics", "weft/internal/invariants"},
 	"weft/shuffle/rdma/peertest": {"weft/shuffle", "weft/shuffle/rdma", "weft/shuffle/tcp", "weft/internal/metrics", "weft/verbs"},
 	"weft/shuffle/mem":           {"weft/shuffle", "weft/shuffle/serve", "weft/internal/metrics", "weft/internal/invariants"},

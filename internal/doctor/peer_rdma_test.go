@@ -74,6 +74,8 @@ func (s *strange) Invite(app shuffle.App) ([]byte, func(), error) {
 // memory serves itself.
 type memory []byte
 
+func (m memory) App(string) (shuffle.App, error) { return shuffle.ProbeApp, nil }
+
 func (m memory) Locate(context.Context, *shuffle.LocateRequest) ([]shuffle.Found, error) {
 	return []shuffle.Found{{Length: int64(len(m)), Mem: m}}, nil
 }

@@ -64,6 +64,7 @@ type Set struct {
 	Peers        func(transport string) prometheus.Gauge
 	PeerDials    func(transport, result string) prometheus.Counter
 	PeerLosses   func(transport string) prometheus.Counter
+	PeerProofs   func(result string) prometheus.Counter
 	BuildInfo    func(version string) prometheus.Gauge
 	StartSeconds prometheus.Gauge
 }
@@ -128,6 +129,8 @@ func NewSet() *Set {
 			"Attempts to connect to a peer."),
 		PeerLosses: t.counter1("weft_peer_losses_total", "transport",
 			"Peers that were lost while connected."),
+		PeerProofs: t.counter1("weft_peer_proofs_total", "result",
+			"Proofs by peers that they have an application's secret. One that failed, or was left out, was refused."),
 		BuildInfo: t.gauge1("weft_build_info", "version",
 			"Always 1; the version is the label."),
 		StartSeconds: t.gauge("weft_start_time_seconds",

@@ -126,6 +126,15 @@ func (s *Segment) TakeFD() int {
 	return fd
 }
 
+// File is the segment as a file, with a descriptor of its own, which the caller closes. It fails once TakeFD was called.
+func (s *Segment) File() (*os.File, error) {
+	fd, err := unix.FcntlInt(uintptr(s.fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("a second descriptor of a segment: %w", err)
+	}
+	return os.NewFile(uintptr(fd), "segment"), nil
+}
+
 // Close undoes the daemon's mapping and closes the descriptor, unless it was taken. Other processes keep their mappings.
 func (s *Segment) Close() error {
 	if s.mem == nil {

@@ -58,12 +58,29 @@ spark_up() {
 	mkdir -p "$dir/java/bin"
 	printf '#!/bin/sh\nexec %s/bin/java "$@" 2>>stderr.log\n' "$(java_home)" >"$dir/java/bin/java"
 	chmod +x "$dir/java/bin/java"
+	spark_distribution
 	java_daemon h0 master "$@" -- org.apache.spark.deploy.master.Master -h h0 -p 7077 --webui-port 8080
 	await_log "the Master does not come up" master_is_up
 	local h
 	for h in $workers; do start_worker "$h" "$@"; done
 	# shellcheck disable=SC2086
 	await_workers "$(wc -w <<<"$workers")"
+}
+
+# spark_distribution makes DIR/spark what programs on h0 want to have of a distribution of Spark: build/spark has the jars alone.
+spark_distribution() {
+	mkdir -p "$dir/spark/bin"
+	ln -sfn "$spark_home/jars" "$dir/spark/jars"
+	cat >"$dir/spark/bin/spark-submit" <<-SCRIPT
+		#!/usr/bin/env bash
+		set -euo pipefail
+		dir=${dir@Q} spark_home=${spark_home@Q}
+		source ${root@Q}/scripts/cluster.d/spark.sh
+		die() { echo "spark-submit: \$*" >&2 && exit 1; }
+		enter() { exec "\${@:2}"; } # it is there
+		spark_submit "\$@"
+	SCRIPT
+	chmod +x "$dir/spark/bin/spark-submit"
 }
 
 # start_worker HOST [KEY=VALUE...]

@@ -35,7 +35,7 @@ func (t *Transport) Name() string { return Name }
 
 // Dial never fails; the peer's address is not looked at.
 func (t *Transport) Dial(context.Context, shuffle.PeerAddr) (shuffle.Conn, error) {
-	c := &conn{src: t.src, table: serve.NewTable(t.metrics, Name), closed: make(chan struct{})}
+	c := &conn{src: t.src, table: serve.NewTable(t.metrics, Name, 0), closed: make(chan struct{})}
 	c.none.L = &c.mu
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.expiry = time.AfterFunc(HandleIdle/2, c.expire)

@@ -104,6 +104,7 @@ func (n *Node) Name() string { return Name }
 
 // Device is the name of the device that is used, and Addr where peers connect to.
 func (n *Node) Device() string       { return n.ctx.Name() }
+func (n *Node) Software() bool       { return verbs.Sys("").Software(n.Device()) } // no hardware, see there
 func (n *Node) Addr() netip.AddrPort { return n.listener.Addr() }
 
 // Registered is how many bytes of files are.

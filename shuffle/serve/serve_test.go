@@ -33,7 +33,7 @@ func locate(t *testing.T, table *serve.Table, src *transporttest.Source, ids []s
 
 func TestAnswer(t *testing.T) {
 	src, m := transporttest.NewSource(t), metrics.NewSet()
-	table := serve.NewTable(m, "tcp")
+	table := serve.NewTable(m, "tcp", 0)
 	defer table.Close()
 	ids, data := src.Add(100, 5000, 200, 0, 300)
 	src.AddError(transporttest.ID(9), shuffle.Errorf(shuffle.ReasonNotFound, "gone"))
@@ -57,7 +57,7 @@ func TestAnswer(t *testing.T) {
 
 func TestBlocksLiveAsLongAsTheyAreUsed(t *testing.T) {
 	src := transporttest.NewSource(t)
-	table := serve.NewTable(metrics.NewSet(), "tcp")
+	table := serve.NewTable(metrics.NewSet(), "tcp", 0)
 	ids, _ := src.Add(100, 100)
 	got, _ := locate(t, table, src, ids, 0, 0)
 	b, err := table.Acquire(shuffle.Range{Handle: got[0].Handle, Length: 100})
@@ -88,7 +88,7 @@ func TestBlocksLiveAsLongAsTheyAreUsed(t *testing.T) {
 // A block counts as served when all of its bytes were sent, however many reads that took; one that was given up does not.
 func TestServedBlocksAreCounted(t *testing.T) {
 	src, m := transporttest.NewSource(t), metrics.NewSet()
-	table := serve.NewTable(m, "tcp")
+	table := serve.NewTable(m, "tcp", 0)
 	defer table.Close()
 	ids, _ := src.Add(100, 100, 100)
 	got, _ := locate(t, table, src, ids, 0, 0)
@@ -110,7 +110,7 @@ func TestServedBlocksAreCounted(t *testing.T) {
 
 func TestExpire(t *testing.T) {
 	src := transporttest.NewSource(t)
-	table := serve.NewTable(metrics.NewSet(), "tcp")
+	table := serve.NewTable(metrics.NewSet(), "tcp", 0)
 	defer table.Close()
 	ids, _ := src.Add(100, 100)
 	got, _ := locate(t, table, src, ids, 0, 0)
@@ -129,7 +129,7 @@ func TestExpire(t *testing.T) {
 
 func TestTooManyHandles(t *testing.T) {
 	src := transporttest.NewSource(t)
-	table := serve.NewTable(metrics.NewSet(), "tcp")
+	table := serve.NewTable(metrics.NewSet(), "tcp", 0)
 	defer table.Close()
 	ids, _ := src.Add(10)
 	many := make([]shuffle.BlockID, serve.MaxHandles)

@@ -20,6 +20,7 @@ var openBlocks = invariants.NewCounter("blocks held open for peers")
 // Table is the handles of one reader's connection, or group of connections. Its methods may be called from many goroutines.
 type Table struct {
 	blocks, bytes prometheus.Counter
+	first         uint64
 
 	mu     sync.Mutex
 	last   uint64
@@ -37,9 +38,14 @@ type Block struct {
 	used   time.Time
 }
 
-// NewTable returns an empty table, which counts what it serves in m as moved by transport.
-func NewTable(m *metrics.Set, transport string) *Table {
+// TableBits is how many of a handle's low bits count blocks within their table.
+const TableBits = 40
+
+// NewTable returns an empty table, which counts what it serves in m as moved by transport. The high bits of its handles are number, so that
+// none of them is a handle of another table.
+func NewTable(m *metrics.Set, transport string, number uint64) *Table {
 	return &Table{
+		first:  number << TableBits,
 		open:   make(map[uint64]*Block),
 		blocks: m.BlocksTotal(transport, metrics.Served),
 		bytes:  m.BytesTotal(transport, metrics.Served),
@@ -58,9 +64,10 @@ func (t *Table) add(b *Block, f *shuffle.Found, now time.Time) (uint64, *shuffle
 	}
 	t.last++
 	b.Found, b.users, b.used = *f, 1, now
-	t.open[t.last] = b
+	handle := t.first + t.last
+	t.open[handle] = b
 	openBlocks.Add(1)
-	return t.last, nil
+	return handle, nil
 }
 
 // Acquire is the block of r, for reading r; the caller gives it back with Done.

@@ -2,6 +2,7 @@ package tcp
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -20,8 +21,8 @@ type lists struct {
 
 var listPool = sync.Pool{New: func() any { return new(lists) }}
 
-// answer sends Located for found, which it takes ownership of, with at most room bytes of eager blocks.
-func (c *server) answer(id uint64, found []shuffle.Found, eagerBlock, room int, want *exposure) error {
+// answer sends Located for found, which it takes ownership of, with at most room bytes of eager blocks. What is held open goes into table.
+func (c *server) answer(table *serve.Table, id uint64, found []shuffle.Found, eagerBlock, room int, want *exposure) error {
 	l := listPool.Get().(*lists) //nolint:forcetypeassert // nothing else is put there
 	defer listPool.Put(l)
 	f := &frame{}
@@ -36,7 +37,7 @@ func (c *server) answer(id uint64, found []shuffle.Found, eagerBlock, room int, 
 		l.parts = append(l.parts[:0], make([][]shuffle.Part, len(found))...)
 		hold = func(i int) { l.parts[i] = c.expose(want.app, &found[i]) }
 	}
-	l.located, used = c.table.Answer(found, eagerBlock, eager, l.located[:0], hold)
+	l.located, used = table.Answer(found, eagerBlock, eager, l.located[:0], hold)
 	if f.body != nil {
 		f.body.b = eager[:used]
 	}
@@ -104,14 +105,14 @@ func clip(s string) string {
 
 // serveRead answers a Read: with the ranges where all of them can be served, else with the reason why not.
 func (c *server) serveRead(m *readMsg) {
-	f := &frame{table: c.table.Table, release: append([]uint64(nil), m.release...)}
+	f := &frame{of: &c.opened, release: append([]uint64(nil), m.release...)}
 	d := data{id: m.id}
-	n, err := c.pieces(f, m)
+	n, err := f.find(m)
 	if err != nil {
 		be := shuffle.ToBlockError(err)
 		d.reason, d.err, n = uint32(be.Reason), clip(be.Detail), 0
 		for _, p := range f.pieces {
-			c.table.Done(p.block, 0)
+			p.table.Done(p.block, 0)
 		}
 		f.pieces = nil
 	}
@@ -125,18 +126,24 @@ func (c *server) serveRead(m *readMsg) {
 	c.out.send(f, false)
 }
 
-// pieces finds the blocks of a Read and looks whether their files have the bytes that the frame's header will promise.
-func (c *server) pieces(f *frame, m *readMsg) (total int64, err error) {
+// find finds the blocks of a Read and looks whether their files have the bytes that the frame's header will promise.
+func (f *frame) find(m *readMsg) (total int64, err error) {
 	f.pieces = make([]piece, 0, len(m.handles))
 	var file *os.File
 	var size int64
 	for i, h := range m.handles {
 		r := shuffle.Range{Handle: h, Offset: int64(m.offsets[i]), Length: int64(m.lengths[i])}
-		b, err := c.table.Acquire(r)
+		table := f.of.table(h)
+		if table == nil {
+			return 0, shuffle.Errorf(shuffle.ReasonPeerRefused, "handle %d is of no application that was opened on this connection", h)
+		}
+		b, err := table.Acquire(r)
 		if err != nil {
 			return 0, err
 		}
-		f.pieces = append(f.pieces, piece{block: b, off: r.Offset, n: r.Length})
+		p := piece{table: table, block: b, off: r.Offset, n: r.Length}
+		p.lies(slices.Contains(m.release, h))
+		f.pieces = append(f.pieces, p)
 		if total += r.Length; total > maxPayload {
 			return 0, shuffle.Errorf(shuffle.ReasonPeerRefused, "a read of more than %d bytes", maxPayload)
 		}

@@ -83,6 +83,8 @@ type plainSource struct {
 	sum  uint32
 }
 
+func (p plainSource) App(id string) (shuffle.App, error) { return shuffle.App{ID: id}, nil }
+
 func (p plainSource) Locate(_ context.Context, req *shuffle.LocateRequest) ([]shuffle.Found, error) {
 	found := make([]shuffle.Found, len(req.Blocks))
 	for i := range found {

@@ -6,26 +6,29 @@ import (
 	"sync"
 	"time"
 
+	"weft/internal/metrics"
 	"weft/shuffle"
 )
 
 // bundle is the connections to one peer, as one shuffle.Conn. The first carries requests and small blocks, which so wait behind no large
 // one; the others, the streams, carry Reads, so that more than one processor receives. When one of them ends, all do.
 type bundle struct {
-	conns  []*conn
-	direct *direct // nil: one of the two sides has no such thing
-	log    *slog.Logger
+	conns   []*conn
+	direct  *direct // nil: one of the two sides has no such thing
+	metrics *metrics.Set
+	log     *slog.Logger
 
 	closed chan struct{}
 	once   sync.Once
 
 	mu   sync.Mutex
 	none sync.Cond // late became 0
-	late int       // operations refused, on their way to be told so
+	late int       // operations on their way to be told something by a goroutine of their own
+	apps map[shuffle.App]*opening
 }
 
-func newBundle(conns int, log *slog.Logger) *bundle {
-	b := &bundle{conns: make([]*conn, conns), log: log, closed: make(chan struct{})}
+func newBundle(conns int, m *metrics.Set, log *slog.Logger) *bundle {
+	b := &bundle{conns: make([]*conn, conns), metrics: m, log: log, closed: make(chan struct{}), apps: make(map[shuffle.App]*opening)}
 	b.none.L = &b.mu
 	return b
 }
@@ -68,18 +71,33 @@ func (b *bundle) refuse(o *op, err error) {
 	defer b.mu.Unlock()
 	b.late++
 	go func() {
+		defer b.arrive()
 		o.fail(err)
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		if b.late--; b.late == 0 {
-			b.none.Broadcast()
-		}
 	}()
 }
 
-// Locate implements shuffle.Conn.
+// arrive ends what was late.
+func (b *bundle) arrive() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.late--; b.late == 0 {
+		b.none.Broadcast()
+	}
+}
+
+// Locate implements shuffle.Conn. No block is named before the owner has proved to have the application's secret.
 func (b *bundle) Locate(req *shuffle.LocateRequest, eager []byte, done func([]shuffle.Located, error)) {
-	b.conns[0].Locate(req, eager, done)
+	if id, ok := b.has(req.App); ok {
+		b.conns[0].Locate(id, req, eager, done)
+		return
+	}
+	b.open(req.App, func(id uint64, err error) {
+		if err != nil {
+			done(nil, err)
+			return
+		}
+		b.conns[0].Locate(id, req, eager, done)
+	})
 }
 
 const (

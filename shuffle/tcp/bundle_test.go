@@ -13,14 +13,13 @@ import (
 	"testing"
 	"time"
 
-	"weft/internal/pb/blockpb"
 	"weft/internal/pb/peerpb"
 	"weft/shuffle"
 	"weft/shuffle/tcp"
 	"weft/shuffle/transporttest"
 )
 
-// record greets as many connections and tells, when each has ended, what was asked over it: first over the one that was opened first. It
+// record greets as many connections, opens what they want, and tells, when each has ended, what was asked over it: first over the one that was opened first. It
 // answers nothing. Connection number hangUp ends after one request, when it is told to.
 func record(t *testing.T, conns, hangUp int, now <-chan struct{}) (shuffle.PeerAddr, func() [][]*peerpb.Request) {
 	t.Helper()
@@ -28,7 +27,7 @@ func record(t *testing.T, conns, hangUp int, now <-chan struct{}) (shuffle.PeerA
 	if err != nil {
 		t.Fatal(err)
 	}
-	greeting := responseHello(t, 2, ownerID)
+	greeting := responseHello(t, 3, ownerID)
 	asked := make([]chan []*peerpb.Request, conns)
 	for i := range asked {
 		asked[i] = make(chan []*peerpb.Request, 1)
@@ -44,16 +43,13 @@ func record(t *testing.T, conns, hangUp int, now <-chan struct{}) (shuffle.PeerA
 			go func() {
 				defer func() { _ = sock.Close() }()
 				var all []*peerpb.Request
+				peer := listening{t: t, sock: sock, greeting: greeting}
 				for i != hangUp || len(all) == 0 {
-					req := new(peerpb.Request)
-					if _, err := readFrame(sock, req); err != nil {
+					req := peer.next()
+					if req == nil {
 						break
 					}
-					if req.GetHello() != nil {
-						_, _ = sock.Write(greeting)
-					} else {
-						all = append(all, req)
-					}
+					all = append(all, req)
 				}
 				if i == hangUp {
 					<-now
@@ -88,6 +84,9 @@ func readsOf(lengths ...int) ([]shuffle.ReadRequest, chan error) {
 func TestReadsAreSpread(t *testing.T) {
 	peer, asked := record(t, 4, -1, nil)
 	c := dial(t, peer)
+	if err := tcp.Open(c, shuffle.App{}); err != nil {
+		t.Fatal(err)
+	}
 	c.Locate(&shuffle.LocateRequest{Blocks: []shuffle.BlockID{transporttest.ID(0)}}, nil, func([]shuffle.Located, error) {})
 	const m = 1 << 20
 	reqs, _ := readsOf(8*m, 4*m, 5*m, 8*m, m, m, m)
@@ -135,10 +134,10 @@ func TestStalledStreamIsAvoided(t *testing.T) {
 
 // A dial that fails in the middle leaves no connection and says once why, without waiting for those that are silent.
 func TestDialFailsInTheMiddle(t *testing.T) {
-	greeting := responseHello(t, 2, ownerID)
+	greeting := responseHello(t, 3, ownerID)
 	for name, answers := range map[string][][]byte{
 		"hangs up":          {greeting, nil, greeting, greeting},
-		"another daemon":    {greeting, greeting, responseHello(t, 2, [16]byte{9}), greeting},
+		"another daemon":    {greeting, greeting, responseHello(t, 3, [16]byte{9}), greeting},
 		"one more is quiet": {greeting, {}, nil, greeting},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -188,6 +187,9 @@ func TestStreamsEndTogether(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if err := tcp.Open(c, shuffle.App{}); err != nil {
+			t.Fatal(err)
+		}
 		ended := make(chan error, 1)
 		c.Locate(&shuffle.LocateRequest{}, nil, func(_ []shuffle.Located, err error) { ended <- err })
 		reqs, read := readsOf(8<<20, 8<<20, 10, 10) // some for each stream
@@ -221,52 +223,54 @@ func TestStreamsEndTogether(t *testing.T) {
 	}
 }
 
-// Handles count on the connections of their group, as long as there is one, and nowhere else.
+// Handles count on the connections of their group on which their application was opened, as long as there is one, and nowhere else.
 func TestGroups(t *testing.T) {
 	src := transporttest.NewSource(t)
+	tenant := shuffle.App{ID: "tenant", Token: [32]byte{3}}
+	src.Admit(anApp, tenant)
 	ids, data := src.Add(5000)
 	s, _ := listen(t, src, "tcp", "127.0.0.1")
-	open := func(group string) net.Conn {
-		sock, err := net.Dial("tcp", s.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = sock.SetDeadline(time.Now().Add(20 * time.Second))
-		h := hello(2, readerID)
+	open := func(group string, apps ...shuffle.App) *byHand {
+		h := hello(3, readerID)
 		h.Group = []byte(group)
-		_, _ = sock.Write(frame(t, &peerpb.Request{Kind: &peerpb.Request_Hello{Hello: h}}, 0))
-		if resp, _ := answer(t, sock); resp.GetHello() == nil {
-			t.Fatalf("%v, want a hello", resp)
+		r, _ := greet(t, s.Addr().String(), h)
+		for _, app := range apps {
+			r.open(app)
 		}
-		return sock
+		return r
 	}
 	const name = "0123456789abcdef"
-	a, b := open(name), open(name)
-	_, _ = a.Write(frame(t, &peerpb.Request{Kind: &peerpb.Request_Locate{Locate: &peerpb.Locate{Id: 1, AppToken: make([]byte, 32), Blocks: &blockpb.Blocks{
-		ShuffleId: []uint32{ids[0].Shuffle}, MapId: []uint64{ids[0].Map}, ReduceStart: []uint32{ids[0].ReduceStart}, ReduceEnd: []uint32{ids[0].ReduceEnd},
-	}}}}, 0))
+	a, b := open(name, anApp), open(name, tenant, anApp)
+	a.request(locateOf(1, ids[0]))
 	located, _ := answer(t, a)
-	read := frame(t, &peerpb.Request{Kind: &peerpb.Request_Read{Read: &peerpb.Read{
-		Id: 2, Handle: located.GetLocated().GetHandle(), Offset: []uint64{0}, Length: []uint64{5000},
-	}}}, 0)
-	for _, other := range []string{"", "fedcba9876543210"} {
-		sock := open(other)
-		_, _ = sock.Write(read)
-		if resp, n := answer(t, sock); n != 0 || resp.GetData().GetReason() != uint32(shuffle.ReasonPeerRefused) {
-			t.Errorf("group %q: %v with %d bytes, want a refusal", other, resp, n)
+	handle := located.GetLocated().GetHandle()
+	read := &peerpb.Request{Kind: &peerpb.Request_Read{Read: &peerpb.Read{Id: 2, Handle: handle, Offset: []uint64{0}, Length: []uint64{5000}}}}
+	release := &peerpb.Request{Kind: &peerpb.Request_Release{Release: &peerpb.Release{Handle: handle}}}
+	for why, r := range map[string]*byHand{
+		"no group":                          open("", anApp),
+		"another group":                     open("fedcba9876543210", anApp),
+		"the group's name without a secret": open(name),
+		"the group's name with another application's": open(name, tenant),
+	} {
+		r.request(release)
+		r.request(read)
+		if resp, n := answer(t, r); n != 0 || resp.GetData().GetReason() != uint32(shuffle.ReasonPeerRefused) {
+			t.Errorf("%s: %v with %d bytes, want a refusal", why, resp, n)
 		}
-		_ = sock.Close()
+		_ = r.Close()
 	}
 	conns := func(n int) {
+		t.Helper()
 		for end := time.Now().Add(20 * time.Second); s.Conns() != n; time.Sleep(time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatalf("%d connections, want %d", s.Conns(), n)
 			}
 		}
 	}
+	conns(2)
 	_ = a.Close()
 	conns(1) // b's alone
-	_, _ = b.Write(read)
+	b.request(read)
 	if resp, n := answer(t, b); n != 5000 || resp.GetData().GetReason() != 0 {
 		t.Fatalf("the other connection of the group: %v with %d bytes", resp, n)
 	}
@@ -279,9 +283,8 @@ func TestGroups(t *testing.T) {
 	if n := src.Open(); n != 0 {
 		t.Errorf("%d blocks are held open after the group's end", n)
 	}
-	again := open(name)
-	defer func() { _ = again.Close() }()
-	_, _ = again.Write(read)
+	again := open(name, anApp)
+	again.request(read)
 	if resp, n := answer(t, again); n != 0 || resp.GetData().GetReason() == 0 {
 		t.Errorf("a new group of the same name: %v with %d bytes, want a refusal", resp, n)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"weft/internal/pb/peerpb"
 	"weft/shuffle"
+	"weft/shuffle/auth"
 )
 
 var errClosed = errors.New("tcp: the connection was closed")
@@ -26,6 +27,9 @@ type conn struct {
 	in    *frames
 	bulk  *bulk
 	out   *outbox
+
+	binding auth.Binding // for proofs
+	opens   sync.Mutex   // held while an Open is sent
 
 	answers atomic.Uint64
 	unread  atomic.Int64  // bytes of Reads not completed
@@ -42,20 +46,24 @@ type conn struct {
 	located located // of the reading goroutine, used again
 }
 
-// op is a Locate or a Read that was not answered.
+// op is an Open, a Locate or a Read that was not answered. One of opened, located and read is set.
 type op struct {
 	mem     []byte       // eager or Dst
 	blocks  int          // Locate: how many answers it wants
-	app     *shuffle.App // Locate: it asks where the blocks lie
+	app     *shuffle.App // Open; Locate: it asks where the blocks lie
+	opened  func(id uint64, err error)
 	located func([]shuffle.Located, error)
 	arrived func(n int) // may be nil
 	read    func(error)
 }
 
 func (o *op) fail(err error) {
-	if o.located != nil {
+	switch {
+	case o.opened != nil:
+		o.opened(0, err)
+	case o.located != nil:
 		o.located(nil, err)
-	} else {
+	default:
 		o.read(err)
 	}
 }
@@ -166,8 +174,8 @@ func (c *conn) withdraw(id uint64, err error) {
 	}
 }
 
-// Locate is that of shuffle.Conn.
-func (c *conn) Locate(req *shuffle.LocateRequest, eager []byte, done func([]shuffle.Located, error)) {
+// Locate is that of shuffle.Conn, for the application that was opened by that request.
+func (c *conn) Locate(open uint64, req *shuffle.LocateRequest, eager []byte, done func([]shuffle.Located, error)) {
 	o := &op{mem: eager, blocks: len(req.Blocks), located: done}
 	var invitation bool
 	if d := c.of.direct; d != nil {
@@ -187,7 +195,7 @@ func (c *conn) Locate(req *shuffle.LocateRequest, eager []byte, done func([]shuf
 		return
 	}
 	m := &peerpb.Locate{
-		Id: id, AppId: req.App.ID, AppToken: req.App.Token[:], ExecutorId: req.Executor, Blocks: blocks,
+		Id: id, Open: open, ExecutorId: req.Executor, Blocks: blocks,
 		EagerBytes: uint32(min(len(eager), maxPayload)), EagerBlock: uint32(min(max(req.EagerBlock, 0), maxPayload)),
 		Parts: o.app != nil, Invitation: invitation,
 	}

@@ -117,6 +117,7 @@ func TestUnknownMemory(t *testing.T) {
 func TestDirectApplications(t *testing.T) {
 	r := newDirectRig(t, never)
 	other := shuffle.App{ID: "other", Token: [32]byte{2}}
+	r.src.Admit(other)
 	ids, data := r.src.Add(5000, 300)
 	for range 3 {
 		for _, app := range []shuffle.App{anApp, other} {

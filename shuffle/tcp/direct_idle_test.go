@@ -36,16 +36,14 @@ func exposing(t *testing.T, direct shuffle.Direct, data []byte) (peer shuffle.Pe
 	})
 	serve := func(sock net.Conn) (reads []string) {
 		defer func() { _ = sock.Close() }()
+		h := hello(3, ownerID)
+		h.Features = 1
+		peer := listening{t: t, sock: sock, greeting: frame(t, &peerpb.Response{Kind: &peerpb.Response_Hello{Hello: h}}, 0)}
 		for {
-			req := new(peerpb.Request)
-			if _, err := readFrame(sock, req); err != nil {
-				return reads
-			}
+			req := peer.next()
 			switch {
-			case req.GetHello() != nil:
-				h := hello(2, ownerID)
-				h.Features = 1
-				_, _ = sock.Write(frame(t, &peerpb.Response{Kind: &peerpb.Response_Hello{Hello: h}}, 0))
+			case req == nil:
+				return reads
 			case req.GetLocate() != nil:
 				a := &peerpb.Located{
 					Id: req.GetLocate().GetId(), Length: []uint64{uint64(len(data))}, Handle: []uint64{1}, PartCount: []uint32{uint32(len(parts))},

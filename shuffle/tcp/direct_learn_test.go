@@ -12,12 +12,12 @@ import (
 
 // An answer whose parts make no sense ends the connection; nothing is read or dialled because of it.
 func TestConnRefusesWrongParts(t *testing.T) {
-	h := hello(2, ownerID)
+	h := hello(3, ownerID)
 	h.Features = 1
 	greeting := frame(t, &peerpb.Response{Kind: &peerpb.Response_Hello{Hello: h}}, 0)
 	good := func() *peerpb.Located { // of two blocks
 		return &peerpb.Located{
-			Id: 1, Length: []uint64{100, 50}, Handle: []uint64{1, 2}, PartCount: []uint32{2, 1},
+			Id: 2, Length: []uint64{100, 50}, Handle: []uint64{1, 2}, PartCount: []uint32{2, 1},
 			PartAddr: []uint64{1 << 20, 1 << 30, 1 << 40}, PartKey: []uint32{1, 1, 2}, PartLength: []uint64{60, 40, 50},
 		}
 	}

@@ -3,10 +3,8 @@ package tcp_test
 import (
 	"errors"
 	"io"
-	"net"
 	"slices"
 	"testing"
-	"time"
 
 	"weft/internal/metrics"
 	"weft/internal/pb/blockpb"
@@ -16,32 +14,26 @@ import (
 	"weft/shuffle/transporttest"
 )
 
-// owner is a server with a Direct, and a socket that has said hello to it.
-func owner(t *testing.T, direct shuffle.Direct) (*transporttest.Source, *tcp.Server, net.Conn) {
+// owner is a server with a Direct, and a connection to it on which anApp was opened.
+func owner(t *testing.T, direct shuffle.Direct) (*transporttest.Source, *tcp.Server, *byHand) {
 	t.Helper()
 	src := transporttest.NewSource(t)
 	opts := options(ownerID)
 	opts.Direct, opts.Metrics = direct, metrics.NewSet()
 	s, _ := listenWith(t, opts, src, "tcp", "127.0.0.1")
-	sock, err := net.Dial("tcp", s.Addr().String())
-	if err != nil {
-		t.Fatal(err)
+	src.Admit(anApp)
+	sock, h := greet(t, s.Addr().String(), hello(3, readerID))
+	if h.GetFeatures()&1 == 0 {
+		t.Fatalf("%v, want that it can be read directly", h)
 	}
-	t.Cleanup(func() { _ = sock.Close() })
-	_ = sock.SetDeadline(time.Now().Add(20 * time.Second))
-	if _, err := sock.Write(requestHello(t, 2)); err != nil {
-		t.Fatal(err)
-	}
-	if resp, _ := answer(t, sock); resp.GetHello().GetFeatures()&1 == 0 {
-		t.Fatalf("%v, want that it can be read directly", resp)
-	}
+	sock.open(anApp)
 	return src, s, sock
 }
 
 // locateRaw asks for shuffle blocks and returns the answer without its payload, which it drops.
-func locateRaw(t *testing.T, sock net.Conn, ids []shuffle.BlockID, change func(*peerpb.Locate)) *peerpb.Located {
+func locateRaw(t *testing.T, sock *byHand, ids []shuffle.BlockID, change func(*peerpb.Locate)) *peerpb.Located {
 	t.Helper()
-	l := &peerpb.Locate{Id: 1, AppId: anApp.ID, AppToken: anApp.Token[:], EagerBytes: 1000, EagerBlock: 100, Blocks: &blockpb.Blocks{}}
+	l := &peerpb.Locate{Id: 1, Open: 1, EagerBytes: 1000, EagerBlock: 100, Blocks: &blockpb.Blocks{}}
 	for _, id := range ids {
 		l.Blocks.ShuffleId, l.Blocks.MapId = append(l.Blocks.ShuffleId, id.Shuffle), append(l.Blocks.MapId, id.Map)
 		l.Blocks.ReduceStart, l.Blocks.ReduceEnd = append(l.Blocks.ReduceStart, id.ReduceStart), append(l.Blocks.ReduceEnd, id.ReduceEnd)
@@ -110,9 +102,9 @@ func TestOwnerTellsWhoAsks(t *testing.T) {
 
 // With a connection ends what came of its invitations, used or not, and what was exposed for it.
 func TestOwnerTakesBack(t *testing.T) {
-	for name, end := range map[string]func(*tcp.Server, net.Conn){
-		"the reader is gone": func(_ *tcp.Server, sock net.Conn) { _ = sock.Close() },
-		"the server ends":    func(s *tcp.Server, _ net.Conn) { _ = s.Close() },
+	for name, end := range map[string]func(*tcp.Server, *byHand){
+		"the reader is gone": func(_ *tcp.Server, sock *byHand) { _ = sock.Close() },
+		"the server ends":    func(s *tcp.Server, _ *byHand) { _ = s.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			direct := transporttest.NewDirect()

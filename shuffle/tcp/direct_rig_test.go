@@ -40,6 +40,7 @@ func (r *directRig) connect(reader, owner shuffle.Direct, backoff time.Duration)
 			r.t.Errorf("something is left: %+v", n)
 		}
 	})
+	r.src.Admit(anApp)
 	opts := options(ownerID)
 	opts.Direct, opts.Metrics = owner, metrics.NewSet()
 	var peer shuffle.PeerAddr

@@ -9,6 +9,7 @@ import (
 
 	"weft/internal/metrics"
 	"weft/shuffle"
+	"weft/shuffle/tcp"
 	"weft/shuffle/transporttest"
 )
 
@@ -71,6 +72,9 @@ func TestDirectNeedsBothSides(t *testing.T) {
 	opts := options(readerID)
 	opts.Direct, opts.Metrics = transporttest.NewDirect(), metrics.NewSet()
 	c := dialWith(t, opts, peer)
+	if err := tcp.Open(c, shuffle.App{}); err != nil {
+		t.Fatal(err)
+	}
 	c.Locate(&shuffle.LocateRequest{Blocks: []shuffle.BlockID{transporttest.ID(0)}}, nil, func([]shuffle.Located, error) {})
 	_ = c.Close()
 	if l := asked()[0][0].GetLocate(); l == nil || l.GetParts() || l.GetInvitation() {
@@ -141,17 +145,17 @@ func TestDirectDialFails(t *testing.T) {
 // Reads that begin while it is dialled wait for that, whatever comes of it.
 func TestReadsWaitForTheDial(t *testing.T) {
 	for name, tt := range map[string]struct {
-		end func(r *directRig, resume func())
+		end func(r *directRig, blocks []shuffle.Located, resume func())
 		by  string
 	}{
-		"connected": {func(_ *directRig, resume func()) { resume() }, transporttest.DirectName},
-		"failed": {func(r *directRig, resume func()) {
+		"connected": {func(_ *directRig, _ []shuffle.Located, resume func()) { resume() }, transporttest.DirectName},
+		"failed": {func(r *directRig, _ []shuffle.Located, resume func()) {
 			r.direct.FailDials(errors.New("no route"))
 			resume()
 		}, ""},
-		"closed": {func(r *directRig, _ func()) { _ = r.conn.Close() }, "lost"},
-		"given up": {func(r *directRig, resume func()) {
-			r.conn.Release([]uint64{1, 2, 3})
+		"closed": {func(r *directRig, _ []shuffle.Located, _ func()) { _ = r.conn.Close() }, "lost"},
+		"given up": {func(r *directRig, blocks []shuffle.Located, resume func()) {
+			r.conn.Release([]uint64{blocks[0].Handle, blocks[1].Handle, blocks[2].Handle})
 			r.locate(anApp, transporttest.ID(0)) // the owner has read all that came before
 			r.held(4, 4)                         // and was told nothing yet
 			resume()
@@ -162,8 +166,9 @@ func TestReadsWaitForTheDial(t *testing.T) {
 			ids, data := r.src.Add(5000, 1, 300000)
 			resume := r.direct.StopDials()
 			defer resume()
-			reads := r.begin(tt.by != "given up", r.locate(anApp, ids...)...)
-			tt.end(r, resume)
+			blocks := r.locate(anApp, ids...)
+			reads := r.begin(tt.by != "given up", blocks...)
+			tt.end(r, blocks, resume)
 			for i, one := range reads {
 				switch <-one.ended; {
 				case tt.by == "lost":

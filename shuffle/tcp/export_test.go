@@ -9,6 +9,16 @@ import (
 // HandleIdle is how long the owner keeps what nobody reads.
 const HandleIdle = handleIdle
 
+// MaxApps is how many applications are opened on a connection.
+const MaxApps = maxApps
+
+// Open opens an application and returns the error.
+func Open(c shuffle.Conn, app shuffle.App) error {
+	ended := make(chan error, 1)
+	c.(*bundle).open(app, func(_ uint64, err error) { ended <- err }) //nolint:forcetypeassert // a test
+	return <-ended
+}
+
 // Age lets time pass for what a connection reads directly.
 func Age(c shuffle.Conn, by time.Duration) {
 	d := c.(*bundle).direct //nolint:forcetypeassert // a test

@@ -15,7 +15,7 @@ func TestExposedButNotHeld(t *testing.T) {
 	src, direct, app := transporttest.NewSource(t), transporttest.NewDirect(), shuffle.App{ID: "app"}
 	ids, _ := src.Add(5000, 100)
 	c := &server{Server: &Server{opts: Options{Direct: direct}}}
-	table := serve.NewTable(metrics.NewSet(), Name)
+	table := serve.NewTable(metrics.NewSet(), Name, 0)
 	table.Close()
 	found := serve.Find(t.Context(), src, &shuffle.LocateRequest{Blocks: ids})
 	parts := make([][]shuffle.Part, len(found))

@@ -1,49 +1,60 @@
 package tcp
 
 import (
-	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"weft/internal/metrics"
+	"weft/shuffle"
 	"weft/shuffle/serve"
 )
 
-// groups is the handles of a server's connections, by group. Who knows a group's name may read what was located for it: it is random, and
-// told to nobody but the owner.
+// groups is the handles of a server's connections: one table for each application of each group of connections. Who knows a group's name has
+// nothing of it: a connection gets at an application's table by opening that application, which takes its secret.
 type groups struct {
 	metrics *metrics.Set
 
 	mu    sync.Mutex
-	named map[[groupLen]byte]*group
+	last  uint64 // number of the last table
+	named map[groupKey]*group
+}
+
+type groupKey struct {
+	name [groupLen]byte
+	app  shuffle.App
 }
 
 type group struct {
 	*serve.Table
-	name  [groupLen]byte
-	conns int
-	told  sync.Once // one line about the group's end; the others of its connections end with it
+	key    groupKey
+	number uint64 // of the table: its handles begin with it
+	conns  int
+	told   atomic.Bool // one line about the group's end; the others of its connections end with it
 }
+
+// tableNumbers is how many tables there are whose handles differ. What is counted beyond begins anew; handles of ended tables are of no use.
+const tableNumbers = 1 << (64 - serve.TableBits)
 
 func newGroups(m *metrics.Set) *groups {
-	return &groups{metrics: m, named: make(map[[groupLen]byte]*group)}
+	return &groups{metrics: m, named: make(map[groupKey]*group)}
 }
 
-// join is the group of that name, or a new one. Without a name it is one that nobody else joins.
-func (g *groups) join(name []byte) (*group, error) {
-	if len(name) != 0 && len(name) != groupLen {
-		return nil, fmt.Errorf("a group's name of %d bytes", len(name))
-	}
+// join is the application's part of the group of that name, or a new one. Without a name it is one that nobody else joins.
+func (g *groups) join(name []byte, app shuffle.App) *group {
+	key := groupKey{app: app}
+	copy(key.name[:], name)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(name) == 0 {
-		return &group{Table: serve.NewTable(g.metrics, Name), conns: 1}, nil
+	m := g.named[key]
+	if m == nil || len(name) == 0 {
+		g.last = max(1, (g.last+1)%tableNumbers)
+		m = &group{Table: serve.NewTable(g.metrics, Name, g.last), key: key, number: g.last}
+		if len(name) != 0 {
+			g.named[key] = m
+		}
 	}
-	key := [groupLen]byte(name)
-	if g.named[key] == nil {
-		g.named[key] = &group{Table: serve.NewTable(g.metrics, Name), name: key}
-	}
-	g.named[key].conns++
-	return g.named[key], nil
+	m.conns++
+	return m
 }
 
 // leave ends one connection's part in a group. The last one closes its handles.
@@ -51,8 +62,8 @@ func (g *groups) leave(m *group) {
 	g.mu.Lock()
 	m.conns--
 	last := m.conns == 0
-	if last && g.named[m.name] == m {
-		delete(g.named, m.name)
+	if last && g.named[m.key] == m {
+		delete(g.named, m.key)
 	}
 	g.mu.Unlock()
 	if last {

@@ -137,21 +137,22 @@ func sequence(n int) []byte {
 }
 
 func vectors() map[string][]vector {
-	hello := &peerpb.Hello{Version: 1, Features: big, DaemonId: sequence(16), Group: bytes.Repeat([]byte{7}, groupLen), SoftwareVersion: "0.1.0"}
+	hello := &peerpb.Hello{Version: 3, Features: big, DaemonId: sequence(16), Group: bytes.Repeat([]byte{7}, groupLen), SoftwareVersion: "0.1.0", Nonce: sequence(32)}
 	request := func(name string, r *peerpb.Request) vector { return vector{name, r} }
 	response := func(name string, r *peerpb.Response) vector { return vector{name, r} }
 	return map[string][]vector{
 		"requests.txt": {
 			request("hello", &peerpb.Request{Kind: &peerpb.Request_Hello{Hello: hello}}),
+			request("open", &peerpb.Request{Kind: &peerpb.Request_Open{Open: &peerpb.Open{Id: big, AppId: "app-20261123-0001", Proof: sequence(32)}}}),
 			request("locate", &peerpb.Request{Kind: &peerpb.Request_Locate{Locate: &peerpb.Locate{
-				Id: big, AppId: "app-20261123-0001", AppToken: sequence(32), ExecutorId: "7", EagerBytes: 262144, EagerBlock: 32768,
+				Id: big, Open: big - 1, ExecutorId: "7", EagerBytes: 262144, EagerBlock: 32768,
 				Blocks: &blockpb.Blocks{
 					ShuffleId: []uint32{3, 3}, MapId: []uint64{big, 0}, ReduceStart: []uint32{0, 5}, ReduceEnd: []uint32{1, 200},
 					Name: []string{"broadcast_1_piece0", "rdd_4_2"},
 				},
 			}}}),
 			request("locate_parts", &peerpb.Request{Kind: &peerpb.Request_Locate{Locate: &peerpb.Locate{
-				Id: 3, AppId: "app", AppToken: sequence(32), ExecutorId: "7", Parts: true, Invitation: true,
+				Id: 3, Open: 1, ExecutorId: "7", Parts: true, Invitation: true,
 				Blocks: &blockpb.Blocks{ShuffleId: []uint32{3}, MapId: []uint64{1}, ReduceStart: []uint32{0}, ReduceEnd: []uint32{1}},
 			}}}),
 			request("read", &peerpb.Request{Kind: &peerpb.Request_Read{Read: &peerpb.Read{
@@ -162,6 +163,10 @@ func vectors() map[string][]vector {
 		},
 		"responses.txt": {
 			response("hello", &peerpb.Response{Kind: &peerpb.Response_Hello{Hello: hello}}),
+			response("opened", &peerpb.Response{Kind: &peerpb.Response_Opened{Opened: &peerpb.Opened{Id: big, Proof: sequence(32)}}}),
+			response("opened_not", &peerpb.Response{Kind: &peerpb.Response_Opened{Opened: &peerpb.Opened{
+				Id: 2, Reason: uint32(blockpb.Reason_REASON_PEER_REFUSED), Error: "another secret",
+			}}}),
 			response("located", &peerpb.Response{Kind: &peerpb.Response_Located{Located: &peerpb.Located{
 				Id: big, Length: []uint64{100, 3 << 30, 0}, Crc32C: []uint32{0xdeadbeef, 1, 0}, Handle: []uint64{0, 1, 0},
 			}}}),

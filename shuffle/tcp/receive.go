@@ -63,6 +63,8 @@ func (c *conn) receiveOther(msg []byte, payload int) error {
 	switch {
 	case payload != 0:
 		return fmt.Errorf("a payload of %d bytes that nothing asked for", payload)
+	case resp.GetOpened() != nil:
+		return c.receiveOpened(resp.GetOpened())
 	case resp.GetPong() != nil:
 		return nil
 	case resp.GetRefused() != nil:
@@ -72,16 +74,20 @@ func (c *conn) receiveOther(msg []byte, payload int) error {
 	}
 }
 
-// op is the operation that an answer is for. It remains outstanding, and its memory the connection's, until finish.
-func (c *conn) op(id uint64, locate bool) (*op, error) {
+// op is the operation that an answer is for, if it is of the right kind. It remains outstanding, and its memory the connection's, until finish.
+func (c *conn) op(id uint64, kind func(*op) bool) (*op, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	o := c.ops[id]
-	if o == nil || (o.located != nil) != locate {
+	if o == nil || !kind(o) {
 		return nil, fmt.Errorf("an answer to request %d, which is not outstanding", id)
 	}
 	return o, nil
 }
+
+func isOpen(o *op) bool   { return o.opened != nil }
+func isLocate(o *op) bool { return o.located != nil }
+func isRead(o *op) bool   { return o.read != nil }
 
 func (c *conn) finish(id uint64, o *op) {
 	c.mu.Lock()
@@ -95,7 +101,7 @@ func (c *conn) receiveLocated(value []byte, payload int) error {
 	if err := m.parse(value); err != nil {
 		return fmt.Errorf("a frame that does not parse: %w", err)
 	}
-	o, err := c.op(m.id, true)
+	o, err := c.op(m.id, isLocate)
 	if err != nil {
 		return err
 	}
@@ -156,7 +162,7 @@ func (c *conn) receiveData(value []byte, payload int) error {
 	if err := m.parse(value); err != nil {
 		return fmt.Errorf("a frame that does not parse: %w", err)
 	}
-	o, err := c.op(m.id, false)
+	o, err := c.op(m.id, isRead)
 	if err != nil {
 		return err
 	}

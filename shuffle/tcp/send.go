@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -16,16 +17,32 @@ type frame struct {
 	body   *buffer // of bodyLen bytes; nil: none
 	pieces []piece // one behind the other
 
-	table   *serve.Table // whose blocks the pieces are
-	release []uint64     // handles to give up when the frame was sent
+	of      *opened  // whose handles these are
+	release []uint64 // handles to give up when the frame was sent
 }
 
 // piece is a range of a block.
 type piece struct {
+	table *serve.Table
 	block *serve.Block
-	off   int64
+	off   int64 // in the block
 	n     int64 // bytes left to send
 	sent  int64
+
+	file *os.File // what is sent is bytes of it from at; nil: bytes of the block's memory
+	at   int64
+}
+
+// lies says where the range's bytes are sent from. A block in a memory file can be sent from there without a copy, but then the kernel has only
+// references to the memory when it is sent, as long as the reader has not read it: the block must be held until the reader gives it up, so the frame
+// must not do that; and should its owner end before, the reader must be able to see that other bytes came, by the checksum.
+func (p *piece) lies(givenUp bool) {
+	switch b := p.block; {
+	case b.File != nil:
+		p.file, p.at = b.File, b.Offset+p.off
+	case b.MemFile != nil && b.Checked && !givenUp:
+		p.file, p.at = b.MemFile, b.MemOffset+p.off
+	}
 }
 
 // size is how many bytes of memory the frame holds, blocks' own aside.
@@ -40,7 +57,7 @@ func (f *frame) size() int {
 // unsent takes back what was only about to be sent: bytes in memory.
 func (f *frame) unsent() {
 	for i := range f.pieces {
-		if f.pieces[i].block.File == nil {
+		if f.pieces[i].file == nil {
 			f.pieces[i].sent = 0
 		}
 	}
@@ -53,10 +70,10 @@ func (f *frame) free() {
 		f.body.free()
 	}
 	for i := range f.pieces {
-		f.table.Done(f.pieces[i].block, f.pieces[i].sent)
+		f.pieces[i].table.Done(f.pieces[i].block, f.pieces[i].sent)
 	}
 	if len(f.release) > 0 {
-		f.table.Release(f.release)
+		f.of.release(f.release)
 	}
 	f.head, f.body, f.pieces, f.release = nil, nil, nil, nil
 }
@@ -120,7 +137,7 @@ func (o *outbox) sendFlight(fd int) (blocked bool, err error) {
 		if p.n == 0 {
 			continue
 		}
-		if p.block.File == nil {
+		if p.file == nil {
 			if len(o.bufs) >= gather {
 				if blocked, err = o.sendBufs(fd, unix.MSG_MORE); blocked || err != nil {
 					return blocked, err
@@ -168,21 +185,20 @@ func (o *outbox) sendBufs(fd, flags int) (blocked bool, err error) {
 // sendFile sends a range of a file. The length was promised in the frame's header, so a file that became shorter since ends the
 // connection: there is no way to tell the peer, and zeroes in its place would be wrong data.
 func (p *piece) sendFile(fd int) (blocked bool, err error) {
-	file := int(p.block.File.Fd())
+	file := int(p.file.Fd())
 	for p.n > 0 {
-		at := p.block.Offset + p.off
-		n, err := unix.Sendfile(fd, file, &at, int(min(p.n, maxPayload)))
+		n, err := unix.Sendfile(fd, file, &p.at, int(min(p.n, maxPayload))) // moves at
 		switch {
 		case errors.Is(err, unix.EAGAIN):
 			return true, nil
 		case errors.Is(err, unix.EINTR):
 			continue
 		case err != nil:
-			return false, fmt.Errorf("sendfile of %s: %w", p.block.File.Name(), err)
+			return false, fmt.Errorf("sendfile of %s: %w", p.file.Name(), err)
 		case n == 0:
-			return false, fmt.Errorf("%s became shorter while it was sent: %w", p.block.File.Name(), io.ErrUnexpectedEOF)
+			return false, fmt.Errorf("%s became shorter while it was sent: %w", p.file.Name(), io.ErrUnexpectedEOF)
 		}
-		p.off, p.n, p.sent = p.off+int64(n), p.n-int64(n), p.sent+int64(n)
+		p.n, p.sent = p.n-int64(n), p.sent+int64(n)
 	}
 	return false, nil
 }

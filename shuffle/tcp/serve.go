@@ -16,6 +16,7 @@ import (
 
 	"weft/internal/pb/peerpb"
 	"weft/shuffle"
+	"weft/shuffle/auth"
 	"weft/shuffle/serve"
 )
 
@@ -23,11 +24,15 @@ import (
 // sends.
 type server struct {
 	*Server
-	sock  *net.TCPConn
-	in    *frames
-	out   *outbox
-	log   *slog.Logger
-	table *group
+	sock *net.TCPConn
+	in   *frames
+	out  *outbox
+	log  *slog.Logger
+
+	group    []byte       // its name; empty: none
+	binding  auth.Binding // for proofs
+	opened   opened
+	unproven sync.Once // a line about wrong proofs
 
 	ctx      context.Context // ends with the connection
 	cancel   context.CancelCauseFunc
@@ -75,8 +80,8 @@ func (c *server) run() {
 		c.out.close()
 	}
 	c.end(err)
-	if c.table != nil {
-		c.groups.leave(c.table)
+	for _, g := range c.opened.all() {
+		c.groups.leave(g)
 	}
 }
 
@@ -88,11 +93,12 @@ func (c *server) end(err error) {
 		if errors.Is(err, io.EOF) || errors.Is(err, errClosed) {
 			return
 		}
-		warn := func() { c.log.Warn("a peer's connection ended; what it asked for is dropped", "err", err) }
-		if c.table == nil {
-			warn()
-		} else {
-			c.table.told.Do(warn)
+		first := true // of its group
+		for _, g := range c.opened.all() {
+			first = !g.told.Swap(true) && first
+		}
+		if first {
+			c.log.Warn("a peer's connection ended; what it asked for is dropped", "err", err)
 		}
 	})
 }
@@ -101,7 +107,11 @@ func (c *server) expire(tick <-chan time.Time) {
 	for {
 		select {
 		case now := <-tick:
-			if n := c.table.Expire(now.Add(-handleIdle)); n > 0 {
+			n := 0
+			for _, g := range c.opened.all() {
+				n += g.Expire(now.Add(-handleIdle))
+			}
+			if n > 0 {
 				c.log.Warn("blocks held open for a peer were not read and are given up", "blocks", n, "idle", handleIdle)
 			}
 		case <-c.ctx.Done():
@@ -129,17 +139,23 @@ func (c *server) greet() error {
 	if payload != 0 || req.GetHello() == nil {
 		return errors.New("it does not begin with a hello")
 	}
-	if v := req.GetHello().GetVersion(); v != protocol {
+	hello := req.GetHello()
+	if v := hello.GetVersion(); v != protocol {
 		detail := fmt.Sprintf("this daemon speaks version %d of the protocol, not %d; install the same version of weft on all nodes", protocol, v)
-		_ = writeMessage(c.sock, &peerpb.Response{Kind: &peerpb.Response_Refused{Refused: &peerpb.Refused{Detail: detail}}})
+		_, _ = writeMessage(c.sock, &peerpb.Response{Kind: &peerpb.Response_Refused{Refused: &peerpb.Refused{Detail: detail}}})
 		return errors.New(detail)
 	}
-	if c.table, err = c.groups.join(req.GetHello().GetGroup()); err != nil {
+	if n := len(hello.GetGroup()); n != 0 && n != groupLen {
+		return fmt.Errorf("a group's name of %d bytes", n)
+	}
+	if n := len(hello.GetNonce()); n != auth.NonceLen {
+		return fmt.Errorf("a hello with a nonce of %d bytes", n)
+	}
+	sent, err := writeMessage(c.sock, &peerpb.Response{Kind: &peerpb.Response_Hello{Hello: c.opts.hello()}})
+	if err != nil {
 		return err
 	}
-	if err := writeMessage(c.sock, &peerpb.Response{Kind: &peerpb.Response_Hello{Hello: c.opts.hello()}}); err != nil {
-		return err
-	}
+	c.group, c.binding = hello.GetGroup(), auth.Bind(msg, sent)
 	return c.sock.SetDeadline(time.Time{})
 }
 
@@ -171,7 +187,9 @@ func (c *server) receive() error {
 		case req.GetLocate() != nil:
 			err = c.serveLocate(req.GetLocate())
 		case req.GetRelease() != nil:
-			c.table.Release(req.GetRelease().GetHandle())
+			c.opened.release(req.GetRelease().GetHandle())
+		case req.GetOpen() != nil:
+			err = c.serveOpen(req.GetOpen())
 		case req.GetPing() != nil:
 			err = c.sendMessage(&peerpb.Response{Kind: &peerpb.Response_Pong{Pong: req.GetPing()}})
 		default:
@@ -189,23 +207,23 @@ func (c *server) serveLocate(m *peerpb.Locate) error {
 	if err != nil {
 		return fmt.Errorf("a frame that does not parse: %w", err)
 	}
-	req := &shuffle.LocateRequest{App: shuffle.App{ID: m.GetAppId()}, Executor: m.GetExecutorId(), Blocks: blocks, EagerBlock: int(m.GetEagerBlock())}
-	if len(m.GetAppToken()) != len(req.App.Token) {
-		return fmt.Errorf("an application's token of %d bytes", len(m.GetAppToken()))
+	g, err := c.app(m.GetOpen())
+	if err != nil {
+		return err
 	}
-	copy(req.App.Token[:], m.GetAppToken())
+	req := &shuffle.LocateRequest{App: g.key.app, Executor: m.GetExecutorId(), Blocks: blocks, EagerBlock: int(m.GetEagerBlock())}
 	id, room := m.GetId(), int(min(m.GetEagerBytes(), maxEager))
 	if c.locating.Add(1) > maxLocates {
 		c.locating.Add(-1)
 		err := shuffle.Errorf(shuffle.ReasonPeerRefused, "%d requests of this peer are being resolved already", maxLocates)
-		return c.answer(id, serve.Refuse(len(blocks), err), req.EagerBlock, 0, nil)
+		return c.answer(g.Table, id, serve.Refuse(len(blocks), err), req.EagerBlock, 0, nil)
 	}
 	var want *exposure
 	if m.GetParts() && c.opts.Direct != nil {
 		want = &exposure{req.App, m.GetInvitation()}
 	}
 	c.locates.Go(func() {
-		err := c.answer(id, serve.Find(c.ctx, c.src, req), req.EagerBlock, room, want)
+		err := c.answer(g.Table, id, serve.Find(c.ctx, c.src, req), req.EagerBlock, room, want)
 		c.locating.Add(-1)
 		if err != nil {
 			c.end(err)

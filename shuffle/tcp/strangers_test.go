@@ -20,6 +20,7 @@ import (
 	"weft/internal/pb/blockpb"
 	"weft/internal/pb/peerpb"
 	"weft/shuffle"
+	"weft/shuffle/auth"
 	"weft/shuffle/tcp"
 	"weft/shuffle/transporttest"
 )
@@ -35,7 +36,7 @@ func frame(t testing.TB, m proto.Message, payload int) []byte {
 }
 
 func hello(version uint32, id [16]byte) *peerpb.Hello {
-	return &peerpb.Hello{Version: version, DaemonId: id[:]}
+	return &peerpb.Hello{Version: version, DaemonId: id[:], Nonce: bytes.Repeat([]byte{7}, auth.NonceLen)}
 }
 
 func requestHello(t testing.TB, version uint32) []byte {
@@ -63,7 +64,7 @@ func (l *lines) all() []string {
 // What is no request ends the connection it comes over, with one line in the log, and no other.
 func TestServerRefusesStrangers(t *testing.T) {
 	locate := func(change func(*peerpb.Locate)) []byte {
-		l := &peerpb.Locate{Id: 1, AppToken: make([]byte, 32), Blocks: &blockpb.Blocks{}}
+		l := &peerpb.Locate{Id: 1, Blocks: &blockpb.Blocks{}}
 		change(l)
 		return frame(t, &peerpb.Request{Kind: &peerpb.Request_Locate{Locate: l}}, 0)
 	}
@@ -72,19 +73,20 @@ func TestServerRefusesStrangers(t *testing.T) {
 	for i := range random {
 		random[i] = byte(rng.Uint32())
 	}
-	good := requestHello(t, 2)
+	good := requestHello(t, 3)
 	for name, sent := range map[string][]byte{
 		"random":                   random,
 		"http":                     []byte("GET / HTTP/1.1\r\nHost: weft\r\n\r\n"),
-		"another version":          requestHello(t, 3),
-		"a short group name":       frame(t, &peerpb.Request{Kind: &peerpb.Request_Hello{Hello: &peerpb.Hello{Version: 2, Group: []byte("short")}}}, 0),
+		"another version":          requestHello(t, 2),
+		"a short group name":       frame(t, &peerpb.Request{Kind: &peerpb.Request_Hello{Hello: &peerpb.Hello{Version: 3, Nonce: make([]byte, 32), Group: []byte("short")}}}, 0),
+		"no nonce":                 frame(t, &peerpb.Request{Kind: &peerpb.Request_Hello{Hello: &peerpb.Hello{Version: 3}}}, 0),
 		"no hello":                 locate(func(*peerpb.Locate) {}),
 		"random after hello":       append(bytes.Clone(good), random...),
 		"oversized":                append(bytes.Clone(good), 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0),
 		"payload":                  append(bytes.Clone(good), frame(t, &peerpb.Request{Kind: &peerpb.Request_Ping{Ping: &peerpb.Ping{}}}, 5)...),
 		"empty message":            append(bytes.Clone(good), 0, 0, 0, 0, 0, 0, 0, 0),
 		"hello again":              append(bytes.Clone(good), good...),
-		"short token":              append(bytes.Clone(good), locate(func(l *peerpb.Locate) { l.AppToken = []byte("short") })...),
+		"nothing was opened":       append(bytes.Clone(good), locate(func(*peerpb.Locate) {})...),
 		"arrays of unequal length": append(bytes.Clone(good), locate(func(l *peerpb.Locate) { l.Blocks.MapId = []uint64{1} })...),
 		"read of unequal length":   append(bytes.Clone(good), frame(t, &peerpb.Request{Kind: &peerpb.Request_Read{Read: &peerpb.Read{Handle: []uint64{1}}}}, 0)...),
 	} {
@@ -144,7 +146,7 @@ func isTimeout(err error) bool {
 	return errors.As(err, &ne) && ne.Timeout()
 }
 
-// impostor listens and answers each connection with the given bytes after its hello.
+// impostor listens, and greets each connection with the first of the given frames and answers its requests with the others.
 func impostor(t *testing.T, answer ...[]byte) shuffle.PeerAddr {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -160,13 +162,17 @@ func impostor(t *testing.T, answer ...[]byte) shuffle.PeerAddr {
 			}
 			conns.Go(func() {
 				defer func() { _ = sock.Close() }()
-				buf := make([]byte, 4096)
-				for _, a := range answer { // one answer to each request
-					if _, err := sock.Read(buf); err != nil {
-						return
+				if len(answer) > 0 {
+					peer := listening{t: t, sock: sock, greeting: answer[0]}
+					for _, a := range answer[1:] { // one answer to each request
+						if peer.next() == nil {
+							return
+						}
+						if _, err := sock.Write(a); err != nil {
+							return
+						}
 					}
-					if _, err := sock.Write(a); err != nil {
-						return
+					for peer.next() != nil {
 					}
 				}
 				_, _ = io.Copy(io.Discard, sock)
@@ -189,8 +195,8 @@ func TestDialRefusesStrangers(t *testing.T) {
 		answer []byte
 		want   string
 	}{
-		"another daemon":  {responseHello(t, 2, [16]byte{9}), "another daemon"},
-		"another version": {responseHello(t, 3, ownerID), "version 3"},
+		"another daemon":  {responseHello(t, 3, [16]byte{9}), "another daemon"},
+		"another version": {responseHello(t, 2, ownerID), "version 2"},
 		"refused":         {frame(t, &peerpb.Response{Kind: &peerpb.Response_Refused{Refused: &peerpb.Refused{Detail: "go away"}}}, 0), "go away"},
 		"http":            {[]byte("HTTP/1.1 400 Bad Request\r\n\r\n"), "at most"},
 		"garbage":         {append([]byte{0, 0, 0, 4, 0, 0, 0, 0}, 0xff, 0xff, 0xff, 0xff), "no weft daemon"},
@@ -237,19 +243,19 @@ func TestConnRefusesWrongAnswers(t *testing.T) {
 		return append(frame(t, &peerpb.Response{Kind: &peerpb.Response_Located{Located: l}}, payload), make([]byte, payload)...)
 	}
 	for name, answer := range map[string][]byte{
-		"another id":        located(0, &peerpb.Located{Id: 2, Length: []uint64{0}, Handle: []uint64{0}}),
-		"too few":           located(0, &peerpb.Located{Id: 1}),
-		"too many":          located(0, &peerpb.Located{Id: 1, Length: []uint64{0, 0}, Handle: []uint64{0, 0}}),
-		"more than asked":   located(200, &peerpb.Located{Id: 1, Length: []uint64{200}, Handle: []uint64{0}}),
-		"more than said":    located(60, &peerpb.Located{Id: 1, Length: []uint64{50}, Handle: []uint64{0}}),
-		"less than said":    located(10, &peerpb.Located{Id: 1, Length: []uint64{50}, Handle: []uint64{0}}),
-		"a negative length": located(0, &peerpb.Located{Id: 1, Length: []uint64{1 << 63}, Handle: []uint64{1}}),
-		"data":              frame(t, &peerpb.Response{Kind: &peerpb.Response_Data{Data: &peerpb.Data{Id: 1}}}, 0),
+		"another id":        located(0, &peerpb.Located{Id: 3, Length: []uint64{0}, Handle: []uint64{0}}),
+		"too few":           located(0, &peerpb.Located{Id: 2}),
+		"too many":          located(0, &peerpb.Located{Id: 2, Length: []uint64{0, 0}, Handle: []uint64{0, 0}}),
+		"more than asked":   located(200, &peerpb.Located{Id: 2, Length: []uint64{200}, Handle: []uint64{0}}),
+		"more than said":    located(60, &peerpb.Located{Id: 2, Length: []uint64{50}, Handle: []uint64{0}}),
+		"less than said":    located(10, &peerpb.Located{Id: 2, Length: []uint64{50}, Handle: []uint64{0}}),
+		"a negative length": located(0, &peerpb.Located{Id: 2, Length: []uint64{1 << 63}, Handle: []uint64{1}}),
+		"data":              frame(t, &peerpb.Response{Kind: &peerpb.Response_Data{Data: &peerpb.Data{Id: 2}}}, 0),
 		"a payload on pong": append(frame(t, &peerpb.Response{Kind: &peerpb.Response_Pong{Pong: &peerpb.Ping{}}}, 4), 1, 2, 3, 4),
 		"a request":         frame(t, &peerpb.Request{Kind: &peerpb.Request_Ping{Ping: &peerpb.Ping{}}}, 0)[:9],
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := dial(t, impostor(t, responseHello(t, 2, ownerID), answer))
+			c := dial(t, impostor(t, responseHello(t, 3, ownerID), answer))
 			mem := bytes.Repeat([]byte{0xdb}, 300)
 			ended := make(chan error, 1)
 			c.Locate(&shuffle.LocateRequest{Blocks: []shuffle.BlockID{transporttest.ID(0)}, EagerBlock: 1000}, mem[100:200:200],
@@ -281,7 +287,7 @@ func TestSilentPeer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = alive.Close() }()
-	hung, err := tcp.New(opts).Dial(t.Context(), impostor(t, responseHello(t, 2, ownerID)))
+	hung, err := tcp.New(opts).Dial(t.Context(), impostor(t, responseHello(t, 3, ownerID)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -316,7 +322,7 @@ func TestPausesInPayload(t *testing.T) {
 	parts := [][]byte{head(1, size), want[:10], want[10 : size/2], want[size/2 : size-1], want[size-1:], head(2, 3), want[:3], head(3, size), want[:100]}
 	server := make(chan error, 1)
 	defer func() { _ = l.Close() }()
-	go func() { server <- pausing(l, responseHello(t, 2, ownerID), parts) }()
+	go func() { server <- pausing(l, responseHello(t, 3, ownerID), parts) }()
 	peer := shuffle.PeerAddr{Hosts: []string{"127.0.0.1"}, Port: uint16(l.Addr().(*net.TCPAddr).Port), DaemonID: ownerID}
 	opts := options(readerID)
 	opts.Streams = 1

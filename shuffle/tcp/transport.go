@@ -18,13 +18,14 @@ import (
 	"weft/internal/pb/peerpb"
 	"weft/internal/version"
 	"weft/shuffle"
+	"weft/shuffle/auth"
 )
 
 // Name is the transport's name.
 const Name = "tcp"
 
 const (
-	protocol = 2  // version of proto/peer.proto
+	protocol = 3  // version of proto/peer.proto
 	groupLen = 16 // of Hello's group
 )
 
@@ -34,11 +35,11 @@ type Options struct {
 	PeerTimeout time.Duration // a peer that is silent for so long is lost; 0: ten seconds
 	Streams     int           // connections for Reads that a dialler opens, beside the one for requests; at least one
 	Log         *slog.Logger
+	Metrics     *metrics.Set // nil: nobody looks at them
 
 	Direct         shuffle.Direct // how blocks are read without the owner's processor where both sides can; nil: they are not
 	ConnectTimeout time.Duration  // for connecting by it; 0: three seconds
 	Backoff        time.Duration  // how long it is not tried again after it failed; 0: one minute
-	Metrics        *metrics.Set   // of it; needed with Direct
 }
 
 // Transport dials peers. It keeps nothing between calls.
@@ -64,6 +65,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()
+	}
+	if o.Metrics == nil {
+		o.Metrics = metrics.NewSet()
 	}
 	return o
 }
@@ -96,12 +100,11 @@ func (t *Transport) dialHost(ctx context.Context, host string, peer shuffle.Peer
 		defer cancel()
 	}
 	addr := net.JoinHostPort(host, strconv.Itoa(int(peer.Port)))
-	hello := t.opts.hello()
-	hello.Group = make([]byte, groupLen)
-	_, _ = rand.Read(hello.Group) // never fails
-	b := newBundle(1+t.opts.Streams, t.opts.Log.With("transport", Name, "peer", addr))
+	group := make([]byte, groupLen)
+	_, _ = rand.Read(group) // never fails
+	b := newBundle(1+t.opts.Streams, t.opts.Metrics, t.opts.Log.With("transport", Name, "peer", addr))
 	var err error
-	if b.conns[0], err = t.dialOne(ctx, addr, peer.DaemonID, hello); err != nil {
+	if b.conns[0], err = t.dialOne(ctx, addr, peer.DaemonID, group); err != nil {
 		return nil, err
 	}
 	id := b.conns[0].hello.DaemonID             // where any would do, all are to the same
@@ -111,7 +114,7 @@ func (t *Transport) dialHost(ctx context.Context, host string, peer shuffle.Peer
 	for i := 1; i < len(b.conns); i++ {
 		others.Go(func() {
 			var err error
-			if b.conns[i], err = t.dialOne(ctx, addr, id, hello); err != nil {
+			if b.conns[i], err = t.dialOne(ctx, addr, id, group); err != nil {
 				cancel(fmt.Errorf("connection %d of %d: %w", i+1, len(b.conns), err))
 			}
 		})
@@ -133,7 +136,7 @@ func (t *Transport) dialHost(ctx context.Context, host string, peer shuffle.Peer
 }
 
 // dialOne opens one connection of a bundle.
-func (t *Transport) dialOne(ctx context.Context, addr string, want [16]byte, hello *peerpb.Hello) (*conn, error) {
+func (t *Transport) dialOne(ctx context.Context, addr string, want [16]byte, group []byte) (*conn, error) {
 	var dialer net.Dialer
 	nc, err := dialer.DialContext(ctx, "tcp", addr)
 	if err != nil {
@@ -141,7 +144,7 @@ func (t *Transport) dialOne(ctx context.Context, addr string, want [16]byte, hel
 	}
 	sock := nc.(*net.TCPConn) //nolint:forcetypeassert // the network is tcp
 	stop := context.AfterFunc(ctx, func() { _ = sock.SetDeadline(time.Unix(1, 0)) })
-	c, err := t.greet(sock, want, hello)
+	c, err := t.greet(sock, want, group)
 	if !stop() && err == nil {
 		err = context.Cause(ctx)
 	}
@@ -153,11 +156,14 @@ func (t *Transport) dialOne(ctx context.Context, addr string, want [16]byte, hel
 }
 
 // greet exchanges Hello.
-func (t *Transport) greet(sock *net.TCPConn, want [16]byte, hello *peerpb.Hello) (*conn, error) {
+func (t *Transport) greet(sock *net.TCPConn, want [16]byte, group []byte) (*conn, error) {
 	if err := tune(sock, t.opts.PeerTimeout); err != nil {
 		return nil, err
 	}
-	if err := writeMessage(sock, &peerpb.Request{Kind: &peerpb.Request_Hello{Hello: hello}}); err != nil {
+	hello := t.opts.hello()
+	hello.Group = group
+	sent, err := writeMessage(sock, &peerpb.Request{Kind: &peerpb.Request_Hello{Hello: hello}})
+	if err != nil {
 		return nil, fmt.Errorf("send hello: %w", err)
 	}
 	c, err := newConn(sock)
@@ -181,27 +187,32 @@ func (t *Transport) greet(sock *net.TCPConn, want [16]byte, hello *peerpb.Hello)
 		return nil, shuffle.Errorf(shuffle.ReasonPeerRefused, "the peer speaks version %d of the protocol, this daemon %d", h.GetVersion(), protocol)
 	case len(h.GetDaemonId()) != len(want), want != [16]byte{} && !bytes.Equal(h.GetDaemonId(), want[:]):
 		return nil, fmt.Errorf("another daemon answers there, %x; it was started anew, or the address is not only the peer's", h.GetDaemonId())
+	case len(h.GetNonce()) != auth.NonceLen:
+		return nil, fmt.Errorf("no weft daemon answers there: a hello with a nonce of %d bytes", len(h.GetNonce()))
 	}
+	c.binding = auth.Bind(sent, msg)
 	c.hello = helloOf(resp.GetHello(), sock)
 	return c, nil
 }
 
+// hello is for one connection.
 func (o Options) hello() *peerpb.Hello {
-	h := &peerpb.Hello{Version: protocol, DaemonId: o.DaemonID[:], SoftwareVersion: version.String()}
+	h := &peerpb.Hello{Version: protocol, DaemonId: o.DaemonID[:], SoftwareVersion: version.String(), Nonce: make([]byte, auth.NonceLen)}
+	_, _ = rand.Read(h.GetNonce()) // never fails
 	if o.Direct != nil {
 		h.Features |= featureDirect
 	}
 	return h
 }
 
-// writeMessage writes one frame without a payload; for the beginning of a connection, when nobody else writes.
-func writeMessage(sock *net.TCPConn, m proto.Message) error {
+// writeMessage writes one frame without a payload; for the beginning of a connection, when nobody else writes. It returns the message as it was sent.
+func writeMessage(sock *net.TCPConn, m proto.Message) ([]byte, error) {
 	b, err := marshal(newFrame(nil), m)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	_, err = sock.Write(b)
-	return err
+	return b[headerLen:], err
 }
 
 // marshal appends m to a new frame and seals it.

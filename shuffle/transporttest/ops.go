@@ -3,6 +3,7 @@ package transporttest
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -63,12 +64,42 @@ func (c caller) once(ended chan struct{}) func(set func()) {
 }
 
 func (c caller) locate(ids []shuffle.BlockID, eagerBytes, eagerBlock int) *locate {
+	return c.locateAs(shuffle.App{ID: "app"}, ids, eagerBytes, eagerBlock)
+}
+
+// refused asks for blocks, and expects one of these reasons: of the whole request, or of each block.
+func (c caller) refused(app shuffle.App, ids []shuffle.BlockID, reasons ...shuffle.Reason) {
+	c.t.Helper()
+	l := c.locateAs(app, ids, 1000, 1000)
+	wait(c.t, l.ended, "Locate")
+	errs := make([]*shuffle.BlockError, len(l.got))
+	for i := range l.got {
+		errs[i] = l.got[i].Err
+	}
+	var be *shuffle.BlockError
+	if errors.As(l.err, &be) {
+		errs = append(errs, be)
+	}
+	if len(errs) == 0 || (l.err != nil && be == nil) {
+		c.t.Errorf("application %s: %v, want a reason", app, l.err)
+	}
+	for _, err := range errs {
+		if err == nil || !slices.Contains(reasons, err.Reason) {
+			c.t.Errorf("application %s: %v, want one of %v", app, err, reasons)
+		}
+	}
+	if !bytes.Equal(l.eager, make([]byte, len(l.eager))) {
+		c.t.Errorf("application %s: bytes came", app)
+	}
+}
+
+func (c caller) locateAs(app shuffle.App, ids []shuffle.BlockID, eagerBytes, eagerBlock int) *locate {
 	l := &locate{eager: c.memory(eagerBytes), ended: make(chan struct{})}
 	once := c.once(l.ended)
 	var inside sync.Mutex // done waits for it, and would so for ever if it were called from inside
 	inside.Lock()
 	defer inside.Unlock()
-	req := &shuffle.LocateRequest{App: shuffle.App{ID: "app"}, Executor: "1", Blocks: ids, EagerBlock: eagerBlock}
+	req := &shuffle.LocateRequest{App: app, Executor: "1", Blocks: ids, EagerBlock: eagerBlock}
 	c.conn.Locate(req, l.eager, func(got []shuffle.Located, err error) {
 		inside.Lock()
 		defer inside.Unlock()

@@ -22,6 +22,7 @@ type Source struct {
 	mu     sync.Mutex
 	end    int64
 	blocks map[shuffle.BlockID]block
+	apps   map[string]shuffle.App
 	gate   chan struct{}
 	fail   error
 }
@@ -42,7 +43,7 @@ func NewSource(t testing.TB) *Source {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Source{t: t, File: f, blocks: make(map[shuffle.BlockID]block)}
+	s := &Source{t: t, File: f, blocks: make(map[shuffle.BlockID]block), apps: make(map[string]shuffle.App)}
 	t.Cleanup(func() {
 		_ = f.Close()
 		if n := s.open.Load(); n != 0 {
@@ -145,6 +146,31 @@ func (s *Source) Stop() (resume func()) {
 	})
 }
 
+// Admit makes applications known, with the tokens that open their blocks. Any other has a token of zeros.
+func (s *Source) Admit(apps ...shuffle.App) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, app := range apps {
+		s.apps[app.ID] = app
+	}
+}
+
+// GoneApp is the id of an application that is not known.
+const GoneApp = "gone"
+
+// App implements shuffle.Source.
+func (s *Source) App(id string) (shuffle.App, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if id == GoneApp {
+		return shuffle.App{}, shuffle.Errorf(shuffle.ReasonOwnerGone, "no application %s", id)
+	}
+	if app, ok := s.apps[id]; ok {
+		return app, nil
+	}
+	return shuffle.App{ID: id}, nil
+}
+
 // Open is how many blocks are held open.
 func (s *Source) Open() int { return int(s.open.Load()) }
 
@@ -162,6 +188,9 @@ func (s *Source) Locate(ctx context.Context, req *shuffle.LocateRequest) ([]shuf
 	}
 	if fail != nil {
 		return nil, fail
+	}
+	if app, err := s.App(req.App.ID); err != nil || app != req.App {
+		return nil, shuffle.Errorf(shuffle.ReasonPeerRefused, "application %s is not known by this token (%v)", req.App, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

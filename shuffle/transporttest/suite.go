@@ -36,6 +36,7 @@ func Run(t *testing.T, f Factory) {
 		{"ReadsInBatches", testBatch},
 		{"ErrorsPerBlock", testBlockErrors},
 		{"SourceFails", testSourceFails},
+		{"AnotherToken", testAnotherToken},
 		{"NamedBlocks", testNamed},
 		{"BadReads", testBadReads},
 		{"HandlesAreGivenUp", testRelease},
@@ -206,6 +207,28 @@ func testSourceFails(t *testing.T, src *Source, c caller) {
 	if b := c.locate(ids, 1000, 1000).located(t)[0]; b.Err == nil || b.Err.Reason != shuffle.ReasonInternal {
 		t.Errorf("%+v, want an internal error", b)
 	}
+}
+
+// A token opens its application's blocks alone, and another one spoils nothing for who has it.
+func testAnotherToken(t *testing.T, src *Source, c caller) {
+	ids, data := src.Add(100, 5000)
+	app := shuffle.App{ID: "another", Token: [shuffle.TokenLen]byte{1}}
+	src.Admit(app)
+	wrong := app
+	wrong.Token[31]++
+	for range 2 {
+		c.refused(wrong, ids, shuffle.ReasonPeerRefused)
+		c.refused(shuffle.App{ID: app.ID}, ids, shuffle.ReasonPeerRefused)
+		c.refused(shuffle.App{ID: GoneApp}, ids, shuffle.ReasonPeerRefused, shuffle.ReasonOwnerGone)
+		for i, b := range c.locateAs(app, ids, 1000, 1000).located(t) {
+			if b.Err != nil || b.Length != int64(len(data[i])) {
+				t.Errorf("block %d by the right token: %+v", i, b)
+			}
+			c.conn.Release([]uint64{b.Handle})
+		}
+	}
+	same(t, c.fetch(ids, 1000, 1000), data)
+	held(t, src, 0)
 }
 
 func testNamed(t *testing.T, src *Source, c caller) {

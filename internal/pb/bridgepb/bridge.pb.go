@@ -549,7 +549,7 @@ type Hello struct {
 	Version         uint32                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`   // of this protocol: 1
 	Features        uint64                 `protobuf:"varint,2,opt,name=features,proto3" json:"features,omitempty"` // bits that this side understands. Bit 0: its map outputs are to outlive it
 	AppId           string                 `protobuf:"bytes,3,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
-	AppToken        []byte                 `protobuf:"bytes,4,opt,name=app_token,json=appToken,proto3" json:"app_token,omitempty"` // 32 random bytes that the driver gives to its executors; the first session of an application fixes it
+	AppToken        []byte                 `protobuf:"bytes,4,opt,name=app_token,json=appToken,proto3" json:"app_token,omitempty"` // the application's secret: 32 bytes that its executors share; the first session of an application fixes it
 	ExecutorId      string                 `protobuf:"bytes,5,opt,name=executor_id,json=executorId,proto3" json:"executor_id,omitempty"`
 	LocalDirs       []string               `protobuf:"bytes,6,rep,name=local_dirs,json=localDirs,proto3" json:"local_dirs,omitempty"`                   // absolute; map outputs and disk blocks lie below these
 	SoftwareVersion string                 `protobuf:"bytes,7,opt,name=software_version,json=softwareVersion,proto3" json:"software_version,omitempty"` // for the log
@@ -657,6 +657,8 @@ type Welcome struct {
 	PeerPort        uint32                 `protobuf:"varint,7,opt,name=peer_port,json=peerPort,proto3" json:"peer_port,omitempty"`
 	MaxLeaseBytes   uint64                 `protobuf:"varint,8,opt,name=max_lease_bytes,json=maxLeaseBytes,proto3" json:"max_lease_bytes,omitempty"` // a larger block is delivered in pieces or fails with TOO_LARGE
 	SoftwareVersion string                 `protobuf:"bytes,9,opt,name=software_version,json=softwareVersion,proto3" json:"software_version,omitempty"`
+	RdmaDevice      string                 `protobuf:"bytes,10,opt,name=rdma_device,json=rdmaDevice,proto3" json:"rdma_device,omitempty"`        // that blocks move by where the peer has one, too: "mlx5_0"; empty: none
+	RdmaSoftware    bool                   `protobuf:"varint,11,opt,name=rdma_software,json=rdmaSoftware,proto3" json:"rdma_software,omitempty"` // and that is software (soft-RoCE, soft-iWARP), whose times tell nothing of hardware
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -752,6 +754,20 @@ func (x *Welcome) GetSoftwareVersion() string {
 		return x.SoftwareVersion
 	}
 	return ""
+}
+
+func (x *Welcome) GetRdmaDevice() string {
+	if x != nil {
+		return x.RdmaDevice
+	}
+	return ""
+}
+
+func (x *Welcome) GetRdmaSoftware() bool {
+	if x != nil {
+		return x.RdmaSoftware
+	}
+	return false
 }
 
 type Refused struct {
@@ -2039,7 +2055,7 @@ const file_bridge_proto_rawDesc = "" +
 	"\n" +
 	"local_dirs\x18\x06 \x03(\tR\tlocalDirs\x12)\n" +
 	"\x10software_version\x18\a \x01(\tR\x0fsoftwareVersion\x12%\n" +
-	"\x0edriver_address\x18\b \x01(\tR\rdriverAddress\"\xb1\x02\n" +
+	"\x0edriver_address\x18\b \x01(\tR\rdriverAddress\"\xf7\x02\n" +
 	"\aWelcome\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x1a\n" +
 	"\bfeatures\x18\x02 \x01(\x04R\bfeatures\x12\x1d\n" +
@@ -2050,7 +2066,11 @@ const file_bridge_proto_rawDesc = "" +
 	"\fpeer_address\x18\x06 \x03(\tR\vpeerAddress\x12\x1b\n" +
 	"\tpeer_port\x18\a \x01(\rR\bpeerPort\x12&\n" +
 	"\x0fmax_lease_bytes\x18\b \x01(\x04R\rmaxLeaseBytes\x12)\n" +
-	"\x10software_version\x18\t \x01(\tR\x0fsoftwareVersion\"!\n" +
+	"\x10software_version\x18\t \x01(\tR\x0fsoftwareVersion\x12\x1f\n" +
+	"\vrdma_device\x18\n" +
+	" \x01(\tR\n" +
+	"rdmaDevice\x12#\n" +
+	"\rrdma_software\x18\v \x01(\bR\frdmaSoftware\"!\n" +
 	"\aRefused\x12\x16\n" +
 	"\x06detail\x18\x01 \x01(\tR\x06detail\"J\n" +
 	"\x06Attach\x12\x1d\n" +

@@ -30,6 +30,8 @@ type oneFile struct {
 	crc  uint32
 }
 
+func (s oneFile) App(string) (shuffle.App, error) { return theApp, nil }
+
 func (s oneFile) Locate(_ context.Context, req *shuffle.LocateRequest) ([]shuffle.Found, error) {
 	found := make([]shuffle.Found, len(req.Blocks))
 	for i := range found {

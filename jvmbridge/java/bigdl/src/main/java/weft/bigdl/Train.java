@@ -45,6 +45,7 @@ public final class Train {
     try {
       Engine.init();
       train(sc, options);
+      Executors.tell(sc);
     } finally {
       sc.stop();
     }

@@ -3,10 +3,20 @@ package weft.bridge;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 
-/** Where the blocks of this executor come from when the daemon asks for one. Called on worker threads, never on the event loop. */
+/** Where the blocks of this executor come from when the daemon asks for one. */
 public interface BlockSource {
   /**
-   * Opens a block as it is at this moment.
+   * A copy of the block as it is at this moment, where that can be had at once. Called on the event loop, on which every fetch of this
+   * executor depends, so it must neither wait nor read a file: null is always a right answer, {@link #open} then has the last word.
+   *
+   * @param most bytes; a longer block is not copied
+   */
+  default ByteBuffer tryCopy(String name, int most) {
+    return null;
+  }
+
+  /**
+   * Opens a block as it is at this moment. Called on a worker thread, which it may hold up.
    *
    * @throws NotFound when this executor does not have it
    */

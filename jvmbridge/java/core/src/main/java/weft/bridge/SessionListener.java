@@ -6,9 +6,11 @@ import java.util.List;
 public interface SessionListener {
   /**
    * @param addresses at which peers reach the daemon; empty: the host name that Spark has for this executor
+   * @param device the RDMA device that the daemon moves blocks by where it can; empty: none
+   * @param software whether that is soft-RoCE or its like
    * @param keeps whether the daemon serves this executor's map outputs on when the session has ended with the executor
    */
-  void opened(List<String> addresses, int port, byte[] daemonId, boolean keeps);
+  void opened(List<String> addresses, int port, byte[] daemonId, String device, boolean software, boolean keeps);
 
   /** The session was lost. */
   void lost(String cause);

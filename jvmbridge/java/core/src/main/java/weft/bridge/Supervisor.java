@@ -126,6 +126,8 @@ final class Supervisor {
                     welcome.getPeerAddressList(),
                     welcome.getPeerPort(),
                     welcome.getDaemonId().toByteArray(),
+                    welcome.getRdmaDevice(),
+                    welcome.getRdmaSoftware(),
                     (welcome.getFeatures() & Bridge.OUTLIVE) != 0));
     if (!announced) {
       opened.close("it could not be announced to the driver"); // the next one is announced again

@@ -1,6 +1,6 @@
 package weft.bridge;
 
-import com.google.protobuf.ByteString;
+import com.google.protobuf.UnsafeByteOperations;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.Map;
@@ -22,8 +22,8 @@ import weft.proto.BridgeProto.ToDaemon;
 import weft.proto.BridgeProto.UpcallError;
 
 /**
- * Answers the daemon's questions for blocks of this executor. What opens, copies or closes runs on the workers; the questions
- * come on the event loop.
+ * Answers the daemon's questions for blocks of this executor. The questions come on the event loop, where small blocks that lie ready in
+ * memory are answered at once; what opens, copies or closes runs on the workers.
  */
 final class Upcalls {
   /** Blocks up to this long travel inside the answer, and so never by RDMA; a test that wants to see that sets it lower. */
@@ -46,6 +46,11 @@ final class Upcalls {
   }
 
   void open(OpenBlock question) throws IOException {
+    ByteBuffer small = source.tryCopy(question.getName(), INLINE);
+    if (small != null) { // which saves two changes of thread, a good part of what a small block takes
+      send.accept(ToDaemon.newBuilder().setBlockOpened(inline(question.getUpcallId(), small)).build());
+      return;
+    }
     Upcall upcall = new Upcall(question.getUpcallId());
     if (open.putIfAbsent(upcall.id, upcall) != null) {
       throw new IOException("weft: the daemon used upcall " + upcall.id + " twice");
@@ -127,6 +132,10 @@ final class Upcalls {
     }
   }
 
+  private static BlockOpened.Builder inline(long upcall, ByteBuffer bytes) {
+    return BlockOpened.newBuilder().setUpcallId(upcall).setInline(UnsafeByteOperations.unsafeWrap(bytes));
+  }
+
   private static UpcallError error(Reason reason, Exception e) {
     return UpcallError.newBuilder().setReason(reason).setDetail(String.valueOf(e.getMessage())).build();
   }
@@ -161,7 +170,7 @@ final class Upcalls {
             throw new IOException("the block is " + bytes.remaining() + " bytes shorter than it said");
           }
           bytes.flip();
-          answer.setInline(ByteString.copyFrom(bytes));
+          answer.setInline(UnsafeByteOperations.unsafeWrap(bytes));
         } else {
           answer.setLength(length);
           block = opened;

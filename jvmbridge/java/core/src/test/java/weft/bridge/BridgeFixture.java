@@ -59,8 +59,8 @@ final class BridgeFixture implements AutoCloseable {
             Launcher.NONE,
             new SessionListener() {
               @Override
-              public void opened(List<String> addresses, int port, byte[] daemonId, boolean keeps) {
-                told.add("opened " + addresses + ":" + port);
+              public void opened(List<String> addresses, int port, byte[] daemonId, String device, boolean software, boolean keeps) {
+                told.add("opened " + addresses + ":" + port + " " + device + " " + software);
               }
 
               @Override

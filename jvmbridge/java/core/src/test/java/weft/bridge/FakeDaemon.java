@@ -190,7 +190,9 @@ final class FakeDaemon implements AutoCloseable {
                       .setAttachToken(ByteString.copyFromUtf8("token"))
                       .setDaemonId(ByteString.copyFrom(ID))
                       .addPeerAddress("10.0.0.1")
-                      .setPeerPort(7400)));
+                      .setPeerPort(7400)
+                      .setRdmaDevice("rxe0")
+                      .setRdmaSoftware(true)));
     }
   }
 }

@@ -86,7 +86,7 @@ final class Vectors {
     all.put("welcome", ToJvm.newBuilder().setWelcome(
         Welcome.newBuilder().setVersion(1).setFeatures(BIG).setSessionId(BIG).setAttachToken(bytes(16)).setDaemonId(bytes(16))
             .addPeerAddress("10.1.0.1").addPeerAddress("fd00::1").setPeerPort(7400).setMaxLeaseBytes(1 << 30)
-            .setSoftwareVersion("weft 0.1.0")).build());
+            .setSoftwareVersion("weft 0.1.0").setRdmaDevice("rxe0").setRdmaSoftware(true)).build());
     all.put("refused", ToJvm.newBuilder().setRefused(Refused.newBuilder().setDetail("another token: use one driver")).build());
     all.put("attached", ToJvm.newBuilder().setAttached(Attached.getDefaultInstance()).build());
     all.put("add_segment", ToJvm.newBuilder().setAddSegment(

@@ -17,8 +17,8 @@ import org.apache.spark.SparkEnv;
 import org.apache.spark.api.java.JavaSparkContext;
 
 /**
- * Measures {@code BlockStoreClient.fetchBlocks} between two executors: stock Netty beside weft, by the same caller, in the same
- * JVMs, on the same map outputs. It measures only; {@code weft bench fetch} starts it, says when a round begins, and draws the
+ * Measures {@code BlockStoreClient.fetchBlocks} and {@code BlockTransferService.fetchBlockSync} between two executors: stock Netty
+ * beside weft, by the same caller, in the same JVMs, on the same map outputs and the same blocks in memory. It measures only; {@code weft bench fetch} starts it, says when a round begins, and draws the
  * conclusions.
  *
  * <p>Usage: {@code FetchBench CONTROL_DIR ROUNDS MILLIS_PER_ROW BLOCK_BYTES...}. Before round N it waits for the file {@code
@@ -52,7 +52,7 @@ public final class FetchBench {
     return owners.get(0).executor.equals(SparkEnv.get().executorId()) ? owners.get(1) : owners.get(0);
   }
 
-  /** Writes the map outputs of this executor, and waits for the other task so that each executor runs one. */
+  /** Writes the map outputs of this executor, and its blocks in memory, and waits for the other task so that each executor runs one. */
   private static Owner prepare(Path control, int[] sizes) throws IOException, InterruptedException {
     String executor = SparkEnv.get().executorId();
     Files.createFile(control.resolve("prepare-" + executor));
@@ -65,6 +65,7 @@ public final class FetchBench {
     o.port = SparkEnv.get().blockManager().blockManagerId().port();
     for (int size : sizes) {
       BenchMapOutput.write(shuffleId(size), size, BLOCKS);
+      MemoryBlock.put(executor, size);
     }
     return o;
   }
@@ -95,8 +96,11 @@ public final class FetchBench {
     for (int size : sizes) {
       for (int request : REQUEST_BLOCKS) {
         for (int k = 0; k < loops.length; k++) { // who goes first alternates
-          records.add(loops[(k + round) % loops.length].run(size, request, millis));
+          records.add(loops[(k + round) % loops.length].mapOutputs(size, request, millis));
         }
+      }
+      for (int k = 0; k < loops.length; k++) {
+        records.add(loops[(k + round) % loops.length].memory(size, millis));
       }
     }
     return records;

@@ -17,7 +17,7 @@ final class Advice {
       case REASON_PEER_LOST:
         return "The other daemon ended or the network broke; it is asked for again with the next fetch.";
       case REASON_PEER_REFUSED:
-        return "Check that both nodes run the same version of weft.";
+        return "Check that both nodes run the same version of weft, and that all executors have the same spark.authenticate.secret.";
       case REASON_OWNER_GONE:
         return "The other executor has ended or lost its daemon.";
       case REASON_NOT_FOUND:

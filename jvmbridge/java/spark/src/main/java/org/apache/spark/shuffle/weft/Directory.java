@@ -5,7 +5,7 @@ import weft.peers.Endpoint;
 
 /** Who runs which daemon, as this JVM asks and tells it. Every call may wait for the driver, for a bounded time. */
 interface Directory {
-  /** The application's token. The first call says that this executor is about to open its session. */
+  /** The driver's part of the application's token. The first call says that this executor is about to open its session. */
   byte[] join();
 
   /**

@@ -21,7 +21,8 @@ import weft.peers.EndpointTable;
 
 /**
  * The directory, on the driver: an endpoint of Spark's RPC. Answers out of memory at once, except where an executor (or the
- * driver itself) is just opening its session. Also hands out the application's token.
+ * driver itself) is just opening its session. Also hands out the driver's part of the
+ * application's token.
  */
 final class DirectoryEndpoint implements RpcEndpoint {
   static final String NAME = "weft-directory";

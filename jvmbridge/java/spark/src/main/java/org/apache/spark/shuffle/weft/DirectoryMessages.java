@@ -7,7 +7,7 @@ import weft.peers.Endpoint;
  * classes of a jar that came by --jars.
  */
 final class DirectoryMessages {
-  static final String JOIN = "weft.join"; // executor -> the application's token
+  static final String JOIN = "weft.join"; // executor -> the driver's part of the application's token
   static final String ANNOUNCE = "weft.announce"; // executor, addresses, port, daemon id, whether it keeps map outputs -> DONE
   static final String WITHDRAW = "weft.withdraw"; // executor -> DONE
   static final String LOOKUP = "weft.lookup"; // executor -> addresses, port, daemon id; or nothing

@@ -112,7 +112,7 @@ final class Fetcher {
       failed.tell(Reason.REASON_PEER_UNKNOWN, "no usable daemon is known for it");
       return null;
     }
-    HeapSink sink = new HeapSink();
+    HeapSink sink = new HeapSink(traffic);
     Runnable cancel =
         bridge.apply(
             new FetchRequest(peer, executor, new BlockNames(new String[] {name}), true), sink);

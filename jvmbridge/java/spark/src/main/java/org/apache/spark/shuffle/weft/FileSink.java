@@ -35,10 +35,10 @@ final class FileSink implements FetchSink {
 
   @Override
   public void piece(int block, long offset, long length, Share share, String transport) {
-    serial.execute(() -> write(block, offset, length, share));
+    serial.execute(() -> write(block, offset, length, share, transport));
   }
 
-  private void write(int block, long offset, long length, Share share) {
+  private void write(int block, long offset, long length, Share share, String transport) {
     Target target = targets[block];
     if (target == null) {
       target = new Target();
@@ -61,7 +61,7 @@ final class FileSink implements FetchSink {
           fetch, new String[] {names[block]}, Reason.REASON_INTERNAL, "its file could not be written");
       return;
     }
-    fetcher.traffic().byWeft(length);
+    fetcher.traffic().byWeft(length, transport);
     try {
       fetch.listener.onBlockFetchSuccess(names[block], file);
     } catch (RuntimeException | Error e) {

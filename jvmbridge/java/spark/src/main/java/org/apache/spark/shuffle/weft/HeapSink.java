@@ -11,16 +11,21 @@ import weft.proto.BlockProto.Reason;
 
 /**
  * One block into a heap array of its own, which whoever fetched it may write in (BigDL does). The waiting thread copies, not the
- * event loop.
+ * event loop. It is counted as what its last piece came by.
  */
 final class HeapSink implements FetchSink {
   private static final int MAX_ARRAY = Integer.MAX_VALUE - 8;
 
+  private final Traffic traffic;
   private final Queue<Piece> pieces = new ArrayDeque<>();
   private Reason reason;
   private String detail;
   private boolean ended;
   private boolean closed;
+
+  HeapSink(Traffic traffic) {
+    this.traffic = traffic;
+  }
 
   /** Waits for the block; null after {@code failed} was told why it does not come. */
   ManagedBuffer await(Fetcher.SyncFailure failed) throws InterruptedException {
@@ -44,6 +49,7 @@ final class HeapSink implements FetchSink {
         piece.share.release();
       }
       if (piece.offset + piece.share.length() == block.length) {
+        traffic.byWeft(block.length, piece.transport);
         return new NioManagedBuffer(ByteBuffer.wrap(block));
       }
     }
@@ -70,7 +76,7 @@ final class HeapSink implements FetchSink {
     synchronized (this) {
       ended = offset + share.length() == length;
       if (!closed) {
-        pieces.add(new Piece(offset, length, share));
+        pieces.add(new Piece(offset, length, share, transport));
         notify();
         return;
       }
@@ -96,11 +102,13 @@ final class HeapSink implements FetchSink {
     final long offset;
     final long blockLength;
     final Share share;
+    final String transport;
 
-    Piece(long offset, long blockLength, Share share) {
+    Piece(long offset, long blockLength, Share share, String transport) {
       this.offset = offset;
       this.blockLength = blockLength;
       this.share = share;
+      this.transport = transport;
     }
   }
 }

@@ -35,10 +35,10 @@ final class Installer {
         off = Reason.REASON_ENCRYPTED;
         LOG.warn("weft: {} Blocks go by Spark's own transfer service", Advice.on(off));
       } else if (SparkSettings.isAuthenticated(env.conf())) {
-        LOG.warn(
-            "weft: spark.authenticate is on: daemons serve this application's blocks only to who has its token, which executors get"
-                + " over Spark's authenticated RPC. But the token crosses the network in clear with the blocks. Where others can"
-                + " listen, set spark.network.crypto.enabled=true: blocks then go by Spark's own transfer service");
+        LOG.info(
+            "weft: spark.authenticate is on: daemons serve this application's blocks only to daemons that prove to have its secret."
+                + " The blocks cross the network in clear, as with Spark's own transfer service; spark.network.crypto.enabled=true"
+                + " protects them");
       }
       swap(env.blockManager(), new WeftRuntime(env, settings, off));
     } catch (Throwable e) { // also a class that this Spark lacks

@@ -28,6 +28,11 @@ final class LocalBlocks implements BlockSource {
   }
 
   @Override
+  public ByteBuffer tryCopy(String name, int most) {
+    return MemoryBlocks.tryCopy(blockManager, name, most);
+  }
+
+  @Override
   public Block open(String name) throws IOException {
     ManagedBuffer buffer;
     try {
@@ -47,6 +52,34 @@ final class LocalBlocks implements BlockSource {
   /** Takes the buffer's reference over. */
   static Block opened(ManagedBuffer buffer) {
     return new OpenBlock(buffer);
+  }
+
+  /** Copies the bytes of {@code buffer} as Spark's own server sends them, so chunk by chunk; its reference stays the caller's. */
+  static void copy(ManagedBuffer buffer, ByteBuffer to) throws IOException {
+    Object netty = buffer.convertToNetty();
+    try {
+      if (netty instanceof ByteBuf) {
+        ByteBuf bytes = (ByteBuf) netty;
+        if (bytes.readableBytes() > to.remaining()) {
+          throw new IOException("the block has grown");
+        }
+        for (ByteBuffer part : bytes.nioBuffers()) {
+          to.put(part);
+        }
+      } else {
+        copy((FileRegion) netty, new Into(to));
+      }
+    } finally {
+      ReferenceCountUtil.release(netty);
+    }
+  }
+
+  private static void copy(FileRegion region, WritableByteChannel to) throws IOException {
+    while (region.transferred() < region.count()) {
+      if (region.transferTo(to, region.transferred()) <= 0) {
+        throw new EOFException("the block has shrunk");
+      }
+    }
   }
 
   private static final class OpenBlock implements Block {
@@ -72,30 +105,7 @@ final class LocalBlocks implements BlockSource {
 
     @Override
     public void copyTo(ByteBuffer to) throws IOException {
-      Object netty = buffer.convertToNetty(); // as Spark's own server sends it, so chunk by chunk
-      try {
-        if (netty instanceof ByteBuf) {
-          ByteBuf bytes = (ByteBuf) netty;
-          if (bytes.readableBytes() > to.remaining()) {
-            throw new IOException("the block has grown");
-          }
-          for (ByteBuffer part : bytes.nioBuffers()) {
-            to.put(part);
-          }
-        } else {
-          copy((FileRegion) netty, new Into(to));
-        }
-      } finally {
-        ReferenceCountUtil.release(netty);
-      }
-    }
-
-    private static void copy(FileRegion region, WritableByteChannel to) throws IOException {
-      while (region.transferred() < region.count()) {
-        if (region.transferTo(to, region.transferred()) <= 0) {
-          throw new EOFException("the block has shrunk");
-        }
-      }
+      copy(buffer, to);
     }
 
     @Override

@@ -23,7 +23,7 @@ final class MemorySink implements FetchSink {
   @Override
   public void delivered(int block, Share share, String transport) {
     try {
-      fetcher.traffic().byWeft(share.length());
+      fetcher.traffic().byWeft(share.length(), transport);
       fetch.listener.onBlockFetchSuccess(names[block], new SegmentManagedBuffer(share)); // retains what it keeps
     } catch (RuntimeException | Error e) {
       LOG.error("weft: the receiver of block {} failed", names[block], e);

@@ -3,6 +3,7 @@ package org.apache.spark.shuffle.weft;
 import java.util.HashMap;
 import java.util.Map;
 import org.apache.spark.SparkConf;
+import org.apache.spark.SparkEnv;
 import org.apache.spark.network.util.MapConfigProvider;
 import org.apache.spark.network.util.TransportConf;
 import scala.Tuple2;
@@ -36,6 +37,11 @@ final class SparkSettings {
   /** Whether executors prove to each other who they are. */
   static boolean isAuthenticated(SparkConf conf) {
     return conf.getBoolean("spark.authenticate", false);
+  }
+
+  /** What spark.authenticate's executors prove to have, from wherever Spark has it; null where that is off. */
+  static String secret(SparkEnv env) {
+    return isAuthenticated(env.conf()) ? env.securityManager().getSecretKey() : null;
   }
 
   /** Map outputs are named by map index then, and a retried task writes the same files anew. */

@@ -58,7 +58,6 @@ final class SyncFetch {
               fetcher.traffic().fallback(reason, 1, executor, detail);
             });
     if (block != null) {
-      fetcher.traffic().byWeft(block.size());
       return block;
     }
     BlockManagerId now = locations == null ? null : locations.moved(name, executor, stock.hostName());

@@ -22,19 +22,36 @@ final class Traffic {
   private final Reporter reporter;
   private final LongAdder weftBlocks = new LongAdder();
   private final LongAdder weftBytes = new LongAdder();
+  private final LongAdder rdmaBlocks = new LongAdder();
+  private final LongAdder rdmaBytes = new LongAdder();
   private final LongAdder nettyBlocks = new LongAdder();
   private final LongAdder nettyBytes = new LongAdder();
   private final LongAdder lookupsDriver = new LongAdder();
   private final LongAdder lookupsCached = new LongAdder();
   private final Map<Reason, LongAdder> fallbacks = new ConcurrentHashMap<>();
+  private volatile String device = "none";
+  private volatile boolean software;
 
   Traffic(Reporter reporter) {
     this.reporter = reporter;
   }
 
-  void byWeft(long bytes) {
+  /**
+   * @param transport as in Delivered
+   */
+  void byWeft(long bytes, String transport) {
     weftBlocks.increment();
     weftBytes.add(bytes);
+    if (transport.equals("rdma")) {
+      rdmaBlocks.increment();
+      rdmaBytes.add(bytes);
+    }
+  }
+
+  /** What the daemon of the newest session moves blocks by where it can; empty: no RDMA device. */
+  void daemonHas(String name, boolean isSoftware) {
+    device = name.isEmpty() ? "none" : name;
+    software = isSoftware;
   }
 
   /** A block came by Spark's own client; reason is null where weft had no part in it. */
@@ -91,6 +108,12 @@ final class Traffic {
   String lookups() {
     return String.format(
         "parameter_lookups_driver=%d parameter_lookups_cached=%d", lookupsDriver.sum(), lookupsCached.sum());
+  }
+
+  /** rdma_blocks=... rdma_bytes=... (these are also among weft's) rdma_device=... rdma_software=... */
+  String rdma() {
+    return String.format(
+        "rdma_blocks=%d rdma_bytes=%d rdma_device=%s rdma_software=%b", rdmaBlocks.sum(), rdmaBytes.sum(), device, software);
   }
 
   /** weft_blocks=... weft_bytes=... netty_blocks=... netty_bytes=... fallbacks={reason=n,...} */

@@ -12,6 +12,7 @@ import org.apache.spark.shuffle.IndexShuffleBlockResolver;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import scala.Option;
+import weft.bridge.AppToken;
 import weft.bridge.Bridge;
 import weft.bridge.Launcher;
 import weft.bridge.SessionListener;
@@ -116,7 +117,7 @@ final class WeftRuntime implements SessionListener {
     return hello
         .setVersion(1)
         .setAppId(conf.getAppId())
-        .setAppToken(ByteString.copyFrom(directory.join()))
+        .setAppToken(ByteString.copyFrom(AppToken.derive(directory.join(), SparkSettings.secret(env), conf.getAppId())))
         .setExecutorId(env.executorId())
         .addAllLocalDirs(dirs)
         .setSoftwareVersion("weft-spark " + WeftRuntime.class.getPackage().getImplementationVersion())
@@ -173,7 +174,8 @@ final class WeftRuntime implements SessionListener {
   // ---- sessions
 
   @Override
-  public void opened(List<String> addresses, int port, byte[] daemonId, boolean keeps) {
+  public void opened(List<String> addresses, int port, byte[] daemonId, String device, boolean software, boolean keeps) {
+    fetcher.traffic().daemonHas(device, software);
     String[] at =
         addresses.isEmpty()
             ? new String[] {env.blockManager().blockTransferService().hostName()}
@@ -206,14 +208,20 @@ final class WeftRuntime implements SessionListener {
 
   // ---- the end
 
-  private String summary() {
+  /** What this JVM's blocks came by so far. */
+  String figures() {
     return String.format(
-        "weft: summary executor=%s %s leases=%d leaks=%d %s",
+        "executor=%s %s leases=%d leaks=%d %s %s",
         env.executorId(),
         fetcher.traffic().summary(),
         bridge == null ? 0 : bridge.leasesOut(),
         bridge == null ? 0 : bridge.leaks(),
-        fetcher.traffic().lookups());
+        fetcher.traffic().lookups(),
+        fetcher.traffic().rdma());
+  }
+
+  private String summary() {
+    return "weft: summary " + figures();
   }
 
   /** For a JVM that is ended by a signal: its log may be closed already, as the hooks run in any order. */

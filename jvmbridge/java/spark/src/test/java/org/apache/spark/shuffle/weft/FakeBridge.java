@@ -32,6 +32,7 @@ final class FakeBridge {
     final FetchRequest request;
     final FetchSink sink;
     volatile boolean cancelled;
+    String transport = "mem";
 
     Call(FetchRequest request, FetchSink sink) {
       this.request = request;
@@ -39,7 +40,7 @@ final class FakeBridge {
     }
 
     void deliver(int block, byte[] bytes) {
-      sink.delivered(block, shares.of(bytes), "mem");
+      sink.delivered(block, shares.of(bytes), transport);
     }
 
     /** A block in pieces of this size, but the last {@code omit} bytes. */
@@ -48,7 +49,7 @@ final class FakeBridge {
       do {
         int n = Math.min(size, bytes.length - omit - at);
         Share share = shares.of(java.util.Arrays.copyOfRange(bytes, at, at + n));
-        sink.piece(block, at, bytes.length, share, "mem");
+        sink.piece(block, at, bytes.length, share, transport);
         at += n;
       } while (at < bytes.length - omit);
     }

@@ -280,6 +280,34 @@ class FetcherTest {
     assertEquals(List.of("h:7337 2 [a, b]"), stock.fetched());
   }
 
+  /** Each way in which a block can be wanted is counted by what it came by. */
+  @Test
+  void blocksAreCountedByTransport() throws Exception {
+    assertEquals("rdma_blocks=0 rdma_bytes=0 rdma_device=none rdma_software=false", traffic.rdma());
+    traffic.daemonHas("rxe0", true);
+    fetch(fetcher, null, "a");
+    FakeBridge.Call inMemory = bridge.next();
+    inMemory.transport = "rdma";
+    inMemory.deliver(0, A);
+    fetch(fetcher, new FakeStock.Downloads(dir), "b");
+    FakeBridge.Call inFile = bridge.next();
+    inFile.transport = "rdma";
+    inFile.pieces(0, B, 700, 0);
+    for (String transport : List.of("rdma", "tcp")) {
+      FutureTask<ManagedBuffer> task = sync(transport, null);
+      FakeBridge.Call inHeap = bridge.next();
+      inHeap.transport = transport;
+      inHeap.pieces(0, B, 700, 0);
+      assertEquals(B.length, task.get().size());
+    }
+    listener.await(2);
+    assertEquals("rdma_blocks=3 rdma_bytes=6100 rdma_device=rxe0 rdma_software=true", traffic.rdma());
+    assertEquals("weft_blocks=4 weft_bytes=9100 netty_blocks=0 netty_bytes=0 fallbacks={}", traffic.summary());
+    traffic.daemonHas("", false);
+    assertEquals("rdma_blocks=3 rdma_bytes=6100 rdma_device=none rdma_software=false", traffic.rdma());
+    releaseAll();
+  }
+
   @Test
   void aFileThatCannotBeWrittenFallsBack() throws Exception {
     FakeStock.Downloads downloads = new FakeStock.Downloads(dir);
