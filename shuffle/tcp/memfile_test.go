@@ -18,6 +18,8 @@ type memFile struct {
 	checked bool
 }
 
+func (m memFile) App(id string) (shuffle.App, error) { return shuffle.App{ID: id}, nil }
+
 func (m memFile) Locate(_ context.Context, req *shuffle.LocateRequest) ([]shuffle.Found, error) {
 	found := make([]shuffle.Found, len(req.Blocks))
 	for i := range found {
