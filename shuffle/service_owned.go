@@ -48,8 +48,10 @@ func (s *Service) open(ctx context.Context, e *Executor, id BlockID) Found {
 	if giveBack == nil {
 		giveBack = func() {}
 	}
-	f := Found{Length: int64(len(block.Mem)), Mem: block.Mem, MemFile: block.MemFile, MemOffset: block.MemOffset,
-		Close: giveBack, Checked: s.registry.outputs.checksums}
+	f := Found{
+		Length: int64(len(block.Mem)), Mem: block.Mem, MemFile: block.MemFile, MemOffset: block.MemOffset,
+		Close: giveBack, Checked: s.registry.outputs.checksums,
+	}
 	switch {
 	case block.Path != "":
 		f, err = s.openPath(ctx, e, block)
