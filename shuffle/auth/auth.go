@@ -1,7 +1,7 @@
 // Package auth computes what two daemons show each other to prove that they have an application's secret, over a connection between them.
 //
 // It refuses to do I/O, to keep a secret, and to know how one gets to a daemon. proto/peer.proto says when a proof is sent;
-// docs/design/0011-authentication.md has the bytes and the reasons.
+// docs/design/0010-authentication.md has the bytes and the reasons.
 package auth
 
 import (

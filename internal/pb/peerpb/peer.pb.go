@@ -8,7 +8,7 @@
 //
 // Proofs are HMAC-SHA-256, with a key that is derived from the application's secret (HKDF-SHA-256) and differs for the two sides. They
 // cover both hellos as they were sent, the id of Open and the application's id, so what was recorded, sent back or changed on the way
-// proves nothing. docs/design/0011-authentication.md has the exact bytes.
+// proves nothing. docs/design/0010-authentication.md has the exact bytes.
 //
 // A dialler may open several connections as one group: a handle that an application was given on one of them counts on all on which
 // that application was opened, and its handles end with the last of these.
