@@ -44,7 +44,6 @@ func testFaults(t *testing.T, version string, faults []fault) {
 	b := c.startBroken(t, c.WithWeft().With(Conf{
 		"spark.executor.cores": "2",
 		"spark.cores.max":      "8",
-		"spark.weft.outlive":   "false", // what comes from the own host must not be among the blocks that tasks wait for
 	}), faults)
 	for _, f := range faults {
 		b.job = f.name

@@ -32,6 +32,7 @@ func outliveCluster(t *testing.T, version string) *Cluster {
 var fourExecutors = Conf{
 	"spark.executor.cores":          "2",
 	"spark.cores.max":               "8",
+	"spark.weft.outlive":            "true",
 	"spark.weft.daemon.grace":       "1s",
 	"spark.shuffle.io.retryWait":    "100ms",
 	"spark.reducer.maxSizeInFlight": "2m",

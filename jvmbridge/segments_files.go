@@ -15,9 +15,9 @@ type files struct {
 	by map[uint32]*os.File
 }
 
-// keep takes a descriptor of its own; the segment's own goes to the JVM.
+// keep takes a descriptor of its own; the segment's own goes to the JVM. What sendfile cannot send from is not kept.
 func (f *files) keep(region uint32, kind shm.Kind, segment *shm.Segment) error {
-	if kind != shm.Upcall {
+	if kind != shm.Upcall || segment.Huge() {
 		return nil
 	}
 	file, err := segment.File()
@@ -42,12 +42,15 @@ func (f *files) of(region uint32) *os.File {
 
 // drop closes the file of a region in which nobody has a lease any more.
 func (f *files) drop(region uint32, kind shm.Kind) error {
-	if kind != shm.Upcall {
+	if kind != shm.Upcall { // the other arena counts its regions by itself
 		return nil
 	}
 	f.mu.Lock()
 	file := f.by[region]
 	delete(f.by, region)
 	f.mu.Unlock()
+	if file == nil {
+		return nil
+	}
 	return file.Close()
 }

@@ -190,7 +190,7 @@ func (ses *session) leave(cause error) {
 
 // isEnd tells whether cause is that the executor closed the session, or its process ended.
 func isEnd(cause error) bool {
-	return errors.Is(cause, io.EOF) || errors.Is(cause, unix.ECONNRESET) || errors.Is(cause, unix.EPIPE)
+	return errors.Is(cause, io.EOF) || errors.Is(cause, io.ErrUnexpectedEOF) || errors.Is(cause, unix.ECONNRESET) || errors.Is(cause, unix.EPIPE)
 }
 
 // say logs the end in one line.

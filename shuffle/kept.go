@@ -3,6 +3,7 @@ package shuffle
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -79,35 +80,55 @@ func openParent(dir *os.File) (*os.Root, error) {
 	return root, openErr
 }
 
-// makeDir makes a directory for the user, or takes the one there is, which must be a real one of the user's.
+// makeDir makes a directory for the user, or takes the one there is, which must be a real one of the user's. The user may have put something else
+// into the place of what was made meanwhile, so only what was opened is looked at, and given away.
 func makeDir(in *os.Root, name string, uid uint32) (*os.Root, error) {
 	err := in.Mkdir(name, 0o700)
-	switch {
-	case errors.Is(err, fs.ErrExist):
-	case err != nil:
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
-	case uid != uint32(os.Geteuid()):
-		if err := in.Lchown(name, int(uid), -1); err != nil {
-			return nil, err
-		}
 	}
+	made := err == nil && uid != uint32(os.Geteuid())
 	there, err := in.Lstat(name)
 	if err != nil {
 		return nil, err
 	}
-	if !there.IsDir() || there.Sys().(*syscall.Stat_t).Uid != uid {
+	if !there.IsDir() {
 		return nil, fmt.Errorf("%s is not a directory of user %d", name, uid)
 	}
 	root, err := in.OpenRoot(name)
 	if err != nil {
 		return nil, err
 	}
-	opened, err := root.Stat(".")
-	if err != nil || !os.SameFile(there, opened) {
+	if err := own(root, made, uid); err != nil {
 		root.Close()
-		return nil, errors.Join(fmt.Errorf("%s was replaced", name), err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return root, nil
+}
+
+// own gives an opened directory that was just made to the user, and sees that it is the user's.
+func own(root *os.Root, made bool, uid uint32) error {
+	dir, err := root.Open(".")
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if made {
+		if _, err := dir.Readdirnames(1); !errors.Is(err, io.EOF) {
+			return errors.Join(errors.New("it was replaced when it had just been made"), err)
+		}
+		if err := dir.Chown(int(uid), -1); err != nil {
+			return err
+		}
+	}
+	opened, err := dir.Stat()
+	if err != nil {
+		return err
+	}
+	if opened.Sys().(*syscall.Stat_t).Uid != uid {
+		return fmt.Errorf("it is not a directory of user %d", uid)
+	}
+	return nil
 }
 
 // link makes a link to an open file of local directory dir, in place of any of that name.

@@ -52,10 +52,25 @@ func (r *Registry) shrink() {
 			return
 		}
 		e := departed[0]
+		if !r.pick(e) {
+			continue // another goroutine gives it up
+		}
 		r.log.Warn("the map outputs of an executor that has ended are given up, as those of all are too large; their tasks run again if they are asked for",
 			"app", e.app, "executor", e.name, "bytes", bytes, "max", most)
 		e.Leave()
 	}
+}
+
+// pick takes e from the departed executors; false where it is none any more.
+func (r *Registry) pick(e *Executor) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	i := slices.Index(r.departed, e)
+	if i < 0 {
+		return false
+	}
+	r.departed = slices.Delete(r.departed, i, i+1)
+	return true
 }
 
 // driverGone ends what was kept for an application. Those of its executors that live end theirs themselves.

@@ -40,8 +40,9 @@ var openSegments = invariants.NewCounter("shm segments")
 
 // Segment is one mapped memfd.
 type Segment struct {
-	fd  int
-	mem []byte
+	fd   int
+	mem  []byte
+	huge bool
 }
 
 // New makes a zeroed segment of size bytes, a multiple of a page and at most 1 GiB. It uses huge pages where size is a multiple of 2 MiB and the
@@ -53,6 +54,7 @@ func New(kind Kind, size int64) (*Segment, error) {
 	}
 	if size%hugePage == 0 {
 		if s, err := create(kind, size, unix.MFD_HUGETLB|unix.MFD_HUGE_2MB); err == nil {
+			s.huge = true
 			return s, nil // else the kernel has none to spare, which is the usual case
 		}
 	}
@@ -125,6 +127,9 @@ func (s *Segment) TakeFD() int {
 	s.fd = -1
 	return fd
 }
+
+// Huge tells whether the segment has huge pages, whose files sendfile(2) cannot send from (EINVAL: hugetlbfs has no splice_read).
+func (s *Segment) Huge() bool { return s.huge }
 
 // File is the segment as a file, with a descriptor of its own, which the caller closes. It fails once TakeFD was called.
 func (s *Segment) File() (*os.File, error) {

@@ -142,7 +142,7 @@ func (f *frame) find(m *readMsg) (total int64, err error) {
 			return 0, err
 		}
 		p := piece{table: table, block: b, off: r.Offset, n: r.Length}
-		p.lies(slices.Contains(m.release, h))
+		p.lies(func() bool { return slices.Contains(m.release, h) })
 		f.pieces = append(f.pieces, p)
 		if total += r.Length; total > maxPayload {
 			return 0, shuffle.Errorf(shuffle.ReasonPeerRefused, "a read of more than %d bytes", maxPayload)

@@ -11,6 +11,7 @@ import (
 const (
 	headerLen  = 8
 	maxMessage = 16 << 20
+	maxStrange = 64 << 10 // a message of a peer that has not proved to have an application's secret
 	maxPayload = 1 << 30
 
 	readBuffer  = 16 << 10 // bytes of frames read ahead; what is larger goes past the buffer
@@ -19,12 +20,13 @@ const (
 
 // frames reads frames. A frame's payload has to be taken before the next frame.
 type frames struct {
-	r   *bufio.Reader
-	msg []byte
+	r    *bufio.Reader
+	msg  []byte
+	most uint32 // bytes of a message
 }
 
 func newFrames(r io.Reader) *frames {
-	return &frames{r: bufio.NewReaderSize(r, readBuffer)}
+	return &frames{r: bufio.NewReaderSize(r, readBuffer), most: maxMessage}
 }
 
 // next returns the message of the next frame, valid until the call after it, and the length of the payload behind it. io.EOF means that
@@ -38,8 +40,8 @@ func (f *frames) next() (msg []byte, payload int, err error) {
 		return nil, 0, err
 	}
 	n, p := binary.BigEndian.Uint32(header), binary.BigEndian.Uint32(header[4:])
-	if n > maxMessage || p > maxPayload {
-		return nil, 0, fmt.Errorf("a frame with a message of %d and a payload of %d bytes; at most %d and %d are allowed", n, p, maxMessage, maxPayload)
+	if n > f.most || p > maxPayload {
+		return nil, 0, fmt.Errorf("a frame with a message of %d and a payload of %d bytes; at most %d and %d are allowed", n, p, f.most, maxPayload)
 	}
 	_, _ = f.r.Discard(headerLen)
 	if msg, err = f.message(int(n)); err != nil {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"weft/shuffle/serve"
 )
 
 // The messages that carry blocks are read and written by hand, into memory that is used again: generated code would allocate
@@ -163,6 +165,9 @@ func (m *readMsg) parse(b []byte) error {
 		}
 		return skip
 	})
+	if err == nil && max(len(m.handles), len(m.release)) > serve.MaxHandles {
+		err = fmt.Errorf("a read of %d ranges that gives up %d handles; at most %d can be open", len(m.handles), len(m.release), serve.MaxHandles)
+	}
 	if err == nil && (len(m.handles) != len(m.offsets) || len(m.handles) != len(m.lengths)) {
 		err = fmt.Errorf("read of %d handles, %d offsets and %d lengths", len(m.handles), len(m.offsets), len(m.lengths))
 	}

@@ -1,6 +1,8 @@
 package tcp
 
 import (
+	"errors"
+
 	"weft/internal/metrics"
 	"weft/internal/pb/peerpb"
 	"weft/shuffle"
@@ -111,5 +113,5 @@ func (c *conn) receiveOpened(m *peerpb.Opened) error {
 	refused := shuffle.Errorf(shuffle.ReasonPeerRefused, "who answers there does not prove to have the secret of application %s: "+
 		"it is not the owner's daemon, or something on the way changes what the daemons say", clip(o.app.ID))
 	o.opened(0, refused)
-	return refused
+	return errors.New(refused.Detail) // to the other applications it is the connection's end, no answer
 }

@@ -36,14 +36,16 @@ type piece struct {
 // lies says where the range's bytes are sent from. A block in a memory file can be sent from there without a copy, but then the kernel has only
 // references to the memory when it is sent, as long as the reader has not read it: the block must be held until the reader gives it up, so the frame
 // must not do that; and should its owner end before, the reader must be able to see that other bytes came, by the checksum.
-func (p *piece) lies(givenUp bool) {
+func (p *piece) lies(givenUp func() bool) {
 	switch b := p.block; {
 	case b.File != nil:
 		p.file, p.at = b.File, b.Offset+p.off
-	case b.MemFile != nil && b.Checked && !givenUp:
+	case b.MemFile != nil && b.Checked && !givenUp():
 		p.file, p.at = b.MemFile, b.MemOffset+p.off
 	}
 }
+
+const pieceSize = 72 // of a piece, about
 
 // size is how many bytes of memory the frame holds, blocks' own aside.
 func (f *frame) size() int {
@@ -51,7 +53,7 @@ func (f *frame) size() int {
 	if f.body != nil {
 		n += len(f.body.b)
 	}
-	return n
+	return n + 8*len(f.release) + pieceSize*len(f.pieces)
 }
 
 // unsent takes back what was only about to be sent: bytes in memory.

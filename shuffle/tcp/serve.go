@@ -51,6 +51,7 @@ func newServer(s *Server, sock *net.TCPConn) *server {
 		Server: s, sock: sock, in: newFrames(sock),
 		log: s.opts.Log.With("transport", Name, "peer", sock.RemoteAddr().String()),
 	}
+	c.in.most = maxStrange
 	c.ctx, c.cancel = context.WithCancelCause(s.ctx)
 	return c
 }
@@ -203,13 +204,13 @@ func (c *server) receive() error {
 
 // serveLocate resolves a request on a goroutine of its own. An error ends the connection.
 func (c *server) serveLocate(m *peerpb.Locate) error {
-	blocks, err := shuffle.BlocksFromProto(m.GetBlocks())
-	if err != nil {
-		return fmt.Errorf("a frame that does not parse: %w", err)
-	}
 	g, err := c.app(m.GetOpen())
 	if err != nil {
 		return err
+	}
+	blocks, err := shuffle.BlocksFromProto(m.GetBlocks())
+	if err != nil {
+		return fmt.Errorf("a frame that does not parse: %w", err)
 	}
 	req := &shuffle.LocateRequest{App: g.key.app, Executor: m.GetExecutorId(), Blocks: blocks, EagerBlock: int(m.GetEagerBlock())}
 	id, room := m.GetId(), int(min(m.GetEagerBytes(), maxEager))

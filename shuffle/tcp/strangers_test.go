@@ -61,6 +61,29 @@ func (l *lines) all() []string {
 	return strings.Split(strings.TrimSpace(l.text.String()), "\n")
 }
 
+// Messages that are too long for a stranger are none for who has proved to have the application's secret.
+func TestLongRequestAfterTheProof(t *testing.T) {
+	src := transporttest.NewSource(t)
+	_, peer := listen(t, src, "tcp", "127.0.0.1")
+	c := dial(t, peer)
+	ids := make([]shuffle.BlockID, 50_000) // 2 bytes at least for each of four numbers
+	for i := range ids {
+		ids[i] = transporttest.ID(1000 + i)
+		ids[i].Shuffle, ids[i].ReduceStart, ids[i].ReduceEnd = 1000, 1000, 1001
+	}
+	located := make(chan []shuffle.Located, 1)
+	c.Locate(&shuffle.LocateRequest{Blocks: ids}, nil, func(l []shuffle.Located, err error) {
+		if err != nil {
+			t.Error(err)
+		}
+		located <- l
+	})
+	l := <-located
+	if len(l) != len(ids) || l[len(l)-1].Err == nil || l[len(l)-1].Err.Reason != shuffle.ReasonNotFound {
+		t.Errorf("%d of %d blocks were answered", len(l), len(ids))
+	}
+}
+
 // What is no request ends the connection it comes over, with one line in the log, and no other.
 func TestServerRefusesStrangers(t *testing.T) {
 	locate := func(change func(*peerpb.Locate)) []byte {
@@ -83,6 +106,7 @@ func TestServerRefusesStrangers(t *testing.T) {
 		"no hello":                 locate(func(*peerpb.Locate) {}),
 		"random after hello":       append(bytes.Clone(good), random...),
 		"oversized":                append(bytes.Clone(good), 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0),
+		"long, before any proof":   append(bytes.Clone(good), 0, 1, 0, 1, 0, 0, 0, 0),
 		"payload":                  append(bytes.Clone(good), frame(t, &peerpb.Request{Kind: &peerpb.Request_Ping{Ping: &peerpb.Ping{}}}, 5)...),
 		"empty message":            append(bytes.Clone(good), 0, 0, 0, 0, 0, 0, 0, 0),
 		"hello again":              append(bytes.Clone(good), good...),

@@ -61,11 +61,11 @@ public final class Keys {
   public static final Key<Boolean> OUTLIVE =
       Key.flag(
           "outlive",
-          true,
-          "Map outputs outlive their executors: the node's daemon serves them on, and Spark neither runs their tasks again nor keeps"
+          false,
+          "true: map outputs outlive their executors: the node's daemon serves them on, and Spark neither runs their tasks again nor keeps"
               + " idle executors for their sake. Where that can be promised (see docs/compatibility.md), weft sets `spark.shuffle.sort.io.plugin.class`,"
-              + " `spark.shuffle.readHostLocalDisk=false` and, unless it is set, `spark.dynamicAllocation.shuffleTracking.enabled=false`. The"
-              + " driver's value counts.");
+              + " `spark.shuffle.readHostLocalDisk=false` and, unless they are set, `spark.dynamicAllocation.shuffleTracking.enabled=false`,"
+              + " `spark.stage.maxConsecutiveAttempts=100` and `spark.storage.decommission.shuffleBlocks.enabled=false`. The driver's value counts.");
 
   private Keys() {}
 

@@ -16,6 +16,8 @@ final class Outliving {
   private static final String DATA_IO = "spark.shuffle.sort.io.plugin.class";
   private static final String SAME_HOST_DISK = "spark.shuffle.readHostLocalDisk";
   private static final String TRACKING = "spark.dynamicAllocation.shuffleTracking.enabled";
+  private static final String ATTEMPTS = "spark.stage.maxConsecutiveAttempts";
+  private static final String MIGRATION = "spark.storage.decommission.shuffleBlocks.enabled";
 
   private Outliving() {}
 
@@ -36,10 +38,21 @@ final class Outliving {
         promised(conf);
         LOG.info("weft: map outputs outlive their executors (spark.weft.outlive)");
       } else {
+        withdraw(conf);
         LOG.info("weft: map outputs end with their executors, as ever: {}", why);
       }
     } catch (RuntimeException | LinkageError e) { // settings that are wrong are told of where weft starts
+      withdraw(conf);
       LOG.info("weft: map outputs end with their executors, as ever: {}", e.toString());
+    }
+  }
+
+  /** Takes back what an earlier manager promised, where this configuration is a copy of its. */
+  private static void withdraw(SparkConf conf) {
+    if (isOn(conf)) {
+      for (String key : new String[] {DATA_IO, SAME_HOST_DISK, TRACKING, ATTEMPTS, MIGRATION}) {
+        conf.remove(key);
+      }
     }
   }
 
@@ -49,6 +62,10 @@ final class Outliving {
     conf.set(SAME_HOST_DISK, "false");
     // Executors would be kept for their map outputs; since 3.4 by default.
     conf.setIfMissing(TRACKING, "false");
+    // Where a daemon is lost, each attempt of a stage may learn of one of its executors only, and after four Spark would give the job up.
+    conf.setIfMissing(ATTEMPTS, "100");
+    // A leaving executor need not move what is kept, and to where it would move it no daemon is told of it.
+    conf.setIfMissing(MIGRATION, "false");
   }
 
   /** Why it cannot be promised, or null. */

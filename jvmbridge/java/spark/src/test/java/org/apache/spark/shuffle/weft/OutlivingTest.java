@@ -13,7 +13,7 @@ import weft.conf.Settings;
 
 class OutlivingTest {
   private final SparkConf conf =
-      new SparkConf(false).set("spark.master", "spark://h:7077").set("spark.executor.id", "driver");
+      new SparkConf(false).set("spark.master", "spark://h:7077").set("spark.executor.id", "driver").set("spark.weft.outlive", "true");
 
   private static String obstacle(SparkConf conf) {
     return Outliving.obstacle(conf, Settings.of(SparkSettings.all(conf), Collections.emptyMap()));
@@ -34,6 +34,21 @@ class OutlivingTest {
     Outliving.promise(conf.set("spark.dynamicAllocation.shuffleTracking.enabled", "true"));
     assertTrue(Outliving.isOn(conf));
     assertEquals("true", conf.get("spark.dynamicAllocation.shuffleTracking.enabled"));
+  }
+
+  @Test
+  void itIsPromisedOnlyWhereItIsAskedFor() {
+    Outliving.promise(conf.remove("spark.weft.outlive"));
+    assertFalse(Outliving.isOn(conf));
+  }
+
+  @Test
+  void anotherApplicationDoesNotInheritIt() {
+    Outliving.promise(conf);
+    Outliving.promise(conf.set("spark.weft.outlive", "false"));
+    assertFalse(Outliving.isOn(conf));
+    assertFalse(conf.contains("spark.shuffle.readHostLocalDisk"));
+    assertFalse(conf.contains("spark.stage.maxConsecutiveAttempts"));
   }
 
   @Test
