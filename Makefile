@@ -52,6 +52,7 @@ build/weft-spark.jar build/weft-it.jar &: build/daemon/weft $(JAVA_SOURCES)
 generate: setup ## Write generated code and docs anew (protoc comes from Debian's protobuf-compiler)
 	scripts/generate
 	go generate ./...
+	$(MVN) -pl core test -Dtest='SettingsTest,VectorsTest' -Dweft.write=true
 
 .PHONY: test
 test: test-unit test-java test-rdma test-spark ## Run all tests, on all Spark lines, with real faults
