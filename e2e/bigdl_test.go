@@ -206,6 +206,9 @@ func (c *Cluster) startLeNet(t *testing.T, conf Conf, executors int, args ...str
 		"spark.locality.wait":           "10s", // its models stay where they are
 		"spark.speculation":             "false",
 		"spark.executor.memory":         "1500m",
+		// All executors get a part of the work, also where one is slow to start. BigDL goes on without one that has none.
+		"spark.scheduler.minRegisteredResourcesRatio":       "1.0",
+		"spark.scheduler.maxRegisteredResourcesWaitingTime": "120s",
 	})
 	arguments := slices.Concat([]string{"--class", "com.intel.analytics.bigdl.dllib.models.lenet.Train"}, conf.flags(),
 		[]string{filepath.Join(jars, "dllib.jar"), "-f", filepath.Join(c.bigdlDir(), "mnist"), "-b", fmt.Sprint(lenetBatch), "-e", fmt.Sprint(lenetEpochs)}, args)
