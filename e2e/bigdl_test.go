@@ -28,8 +28,9 @@ const (
 var (
 	accuracyLine = regexp.MustCompile(fmt.Sprintf(`Epoch %d .*Top1Accuracy is Accuracy\(correct: (\d+), count: %d,`, lenetEpochs, lenetTest))
 	// inSecondEpoch comes after the first checkpoint.
-	inSecondEpoch = regexp.MustCompile(`\[Iteration 25\].*Trained`)
-	retriedLine   = regexp.MustCompile(`Retrying \d+ times`)
+	inSecondEpoch   = regexp.MustCompile(`\[Iteration 25\].*Trained`)
+	taskStartedLine = regexp.MustCompile(`Starting task \S+ in stage \S+ \(TID \d+\) \((\w+), executor`)
+	retriedLine     = regexp.MustCompile(`Retrying \d+ times`)
 )
 
 // TestBigDL trains LeNet by BigDL's own program, unchanged, on data that it learns to the last image in any run without faults.
@@ -96,14 +97,43 @@ func testLeNetKilled(t *testing.T) {
 	}
 }
 
-// killDuring kills the executor on Host1 and returns the run when it has ended.
+// killDuring kills the executor on Host1 and returns the run when it has ended. On a busy machine Spark at times gives one executor no part of
+// the training, and BigDL goes on without that one: such a run proves nothing, is left to end, and the next one is started.
 func (c *Cluster) killDuring(t *testing.T, conf Conf, args ...string) *Run {
 	t.Helper()
-	r := c.startLeNet(t, conf, 3, args...)
-	r.awaitLine(t, inSecondEpoch)
-	c.Signal(t, Host1, "executor", syscall.SIGKILL)
-	r.waitLeNet(t)
-	return r
+	for range 5 {
+		r := c.startLeNet(t, conf, 3, args...)
+		r.awaitLine(t, inSecondEpoch)
+		hosts := r.trainedOn()
+		if len(hosts) == 3 {
+			c.Signal(t, Host1, "executor", syscall.SIGKILL)
+			r.waitLeNet(t)
+			return r
+		}
+		t.Logf("only %v train: once more", hosts)
+		r.waitLeNet(t)
+		if r.err != nil {
+			t.Fatalf("BigDL ended with %v:\n%s", r.err, tail(r.Driver, 40))
+		}
+		c.AwaitIdle(t, 30*time.Second)
+	}
+	t.Fatal("no run had all three executors train")
+	return nil
+}
+
+// trainedOn are the hosts that had tasks in some iterations of the first epoch.
+func (r *Run) trainedOn() []string {
+	text := r.stderr.String()
+	from, to := strings.Index(text, "[Iteration 10]"), strings.Index(text, "[Iteration 15]")
+	if from < 0 || to < from {
+		return nil
+	}
+	var hosts []string
+	for _, m := range taskStartedLine.FindAllStringSubmatch(text[from:to], -1) {
+		hosts = append(hosts, m[1])
+	}
+	slices.Sort(hosts)
+	return slices.Compact(hosts)
 }
 
 // checkMoved checks that the executors that lived on went on to read parameters by weft, and that each asked the driver when it had reason
@@ -206,9 +236,6 @@ func (c *Cluster) startLeNet(t *testing.T, conf Conf, executors int, args ...str
 		"spark.locality.wait":           "10s", // its models stay where they are
 		"spark.speculation":             "false",
 		"spark.executor.memory":         "1500m",
-		// All executors get a part of the work, also where one is slow to start. BigDL goes on without one that has none.
-		"spark.scheduler.minRegisteredResourcesRatio":       "1.0",
-		"spark.scheduler.maxRegisteredResourcesWaitingTime": "120s",
 	})
 	arguments := slices.Concat([]string{"--class", "com.intel.analytics.bigdl.dllib.models.lenet.Train"}, conf.flags(),
 		[]string{filepath.Join(jars, "dllib.jar"), "-f", filepath.Join(c.bigdlDir(), "mnist"), "-b", fmt.Sprint(lenetBatch), "-e", fmt.Sprint(lenetEpochs)}, args)
