@@ -55,12 +55,16 @@ generate: setup ## Write generated code and docs anew (protoc comes from Debian'
 	$(MVN) -pl core test -Dtest='SettingsTest,VectorsTest' -Dweft.write=true
 
 .PHONY: test
-test: test-unit test-java test-rdma test-spark ## Run all tests, on all Spark lines, with real faults
+test: test-unit fuzz test-java test-rdma test-spark ## Run all tests, on all Spark lines, with real faults
 
 .PHONY: test-unit
 test-unit: setup ## Run the Go tests, with the race detector and all assertions
 	go vet -tags invariants,e2e,rdma ./...
 	go test -race -tags invariants ./...
+
+.PHONY: fuzz
+fuzz: setup ## Run each fuzz target of the Go code on 20000 inputs, or on INPUTS=1000000
+	@scripts/fuzz $(INPUTS)
 
 .PHONY: test-java
 test-java: setup build/daemon/weft ## Run the Java tests
