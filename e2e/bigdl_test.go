@@ -98,7 +98,7 @@ func testLeNetKilled(t *testing.T) {
 }
 
 // killDuring kills the executor on Host1 while it has a task, and returns the run when it has ended. One that is killed between two tasks BigDL at
-// times goes on without: what it had is computed anew where the next task runs, from the weights of the beginning.
+// times goes on without: no task fails, and what it had is computed anew where its next task runs.
 func (c *Cluster) killDuring(t *testing.T, conf Conf, args ...string) *Run {
 	t.Helper()
 	r := c.startLeNet(t, conf, 3, args...)
