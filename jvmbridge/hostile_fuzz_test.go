@@ -1,0 +1,107 @@
+package jvmbridge_test
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"os"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"weft/internal/metrics"
+	"weft/internal/pb/blockpb"
+	"weft/internal/pb/bridgepb"
+	"weft/jvmbridge/bridgetest"
+	"weft/shuffle"
+)
+
+// framed makes frames of an input: two bytes of length and a message each, so that a mutation of one message leaves the others whole.
+func framed(input []byte) []byte {
+	var stream []byte
+	for len(input) >= 2 {
+		n := min(int(binary.BigEndian.Uint16(input)), len(input)-2)
+		stream = append(binary.BigEndian.AppendUint32(stream, uint32(n)), input[2:2+n]...)
+		input = input[2+n:]
+	}
+	return stream
+}
+
+// unframed is an input of which framed makes these messages.
+func unframed(f *testing.F, messages ...*bridgepb.ToDaemon) (input []byte) {
+	for _, m := range messages {
+		b, err := proto.Marshal(m)
+		if err != nil {
+			f.Fatal(err)
+		}
+		input = append(binary.BigEndian.AppendUint16(input, uint16(len(b))), b...)
+	}
+	return input
+}
+
+// An executor may send whatever frames it likes after Attach: its session alone ends, and all that it had is given back.
+func FuzzSession(f *testing.F) {
+	fetch := func(id uint64, pieces bool) *bridgepb.ToDaemon {
+		m := fetchOf(pieces, "rdd_1_1")
+		m.RequestId = id
+		return &bridgepb.ToDaemon{Kind: &bridgepb.ToDaemon_Fetch{Fetch: m}}
+	}
+	release := func(lease uint64, n uint32) *bridgepb.ToDaemon {
+		return &bridgepb.ToDaemon{Kind: &bridgepb.ToDaemon_Release{Release: &bridgepb.Release{Lease: []uint64{lease}, Count: []uint32{n}}}}
+	}
+	cancel := func(id uint64) *bridgepb.ToDaemon {
+		return &bridgepb.ToDaemon{Kind: &bridgepb.ToDaemon_Cancel{Cancel: &bridgepb.Cancel{RequestId: id}}}
+	}
+	register := func(data, index string) *bridgepb.ToDaemon {
+		return &bridgepb.ToDaemon{Kind: &bridgepb.ToDaemon_RegisterMapOutput{RegisterMapOutput: &bridgepb.RegisterMapOutput{
+			DataPath: data, IndexPath: index, NumPartitions: 1,
+		}}}
+	}
+	for _, messages := range [][]*bridgepb.ToDaemon{
+		{fetch(1, false), cancel(1), release(1, 1), release(1, 1)},
+		{fetch(1, false), fetch(1, false)},
+		{fetch(0, true), fetch(1<<63, false), cancel(7)},
+		{release(1, 1), fetch(1, false)},
+		{register("/proc/self/mem", "/dev/zero"), fetch(1, false)},
+		{register("shuffle_0_0_0.data", "../../etc/passwd"), fetch(1, false)},
+		{{Kind: &bridgepb.ToDaemon_UnregisterShuffle{UnregisterShuffle: &bridgepb.UnregisterShuffle{ShuffleId: 1}}}},
+		{{Kind: &bridgepb.ToDaemon_BlockOpened{BlockOpened: &bridgepb.BlockOpened{UpcallId: 1, Result: &bridgepb.BlockOpened_Length{Length: 1 << 62}}}}},
+		{{Kind: &bridgepb.ToDaemon_BlockCopied{BlockCopied: &bridgepb.BlockCopied{UpcallId: 1}}}},
+		{{Kind: &bridgepb.ToDaemon_FallbackReport{FallbackReport: &bridgepb.FallbackReport{Reason: blockpb.Reason(1 << 30), Blocks: 1 << 63, Bytes: ^uint64(0)}}}},
+		{{Kind: &bridgepb.ToDaemon_Attach{Attach: &bridgepb.Attach{SessionId: 1}}}},
+		{{Kind: &bridgepb.ToDaemon_Hello{Hello: bridgetest.Hello("app", "2")}}},
+		{{}},
+	} {
+		f.Add(unframed(f, messages...))
+	}
+	f.Fuzz(func(t *testing.T, input []byte) {
+		blocks := &contents{blocks: map[string][]byte{"rdd_1_1": pattern(1, 1000)}}
+		r := newRig(t, fetchFunc(func(ctx context.Context, req *shuffle.FetchRequest, sink shuffle.Sink) {
+			if !req.Pieces {
+				blocks.Fetch(ctx, req, sink)
+				return
+			}
+			all := make([]int, len(req.Blocks))
+			for i := range all {
+				all[i] = i
+			}
+			sink.Failed(all, shuffle.ReasonNotFound, "no pieces here")
+		}), nil)
+		bystander := r.dial(t, bridgetest.Hello("app", "bystander"))
+		hostile := r.dialRaw(t, bridgetest.Hello("app", "hostile", t.TempDir()))
+		sent := make(chan struct{})
+		go func() {
+			defer close(sent)
+			_, _ = hostile.frames.Write(framed(input)) // the daemon may end the session meanwhile
+			_ = hostile.frames.CloseWrite()
+		}()
+		if _, err := io.Copy(io.Discard, hostile.frames); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatal("the session did not end")
+		}
+		<-sent
+		eventually(t, "its session is gone", func() bool { return len(r.Sessions()) == 1 })
+		mustWork(t, bystander)
+		eventually(t, "what it was given is back", func() bool { return r.budget.Usage()[metrics.Receive].Leases == 0 })
+	})
+}
