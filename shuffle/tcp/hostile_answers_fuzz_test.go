@@ -20,11 +20,11 @@ import (
 func framedAnswers(input []byte) []byte {
 	var stream []byte
 	for len(input) >= 3 {
-		payload := int(input[2])
 		n := min(int(binary.BigEndian.Uint16(input)), len(input)-3)
+		payload := min(int(input[2]), len(input)-3-n)
 		stream = binary.BigEndian.AppendUint32(stream, uint32(n))
 		stream = binary.BigEndian.AppendUint32(stream, uint32(payload))
-		end := min(3+n+payload, len(input))
+		end := 3 + n + payload
 		stream = append(stream, input[3:end]...)
 		input = input[end:]
 	}
@@ -40,8 +40,7 @@ func unframedAnswer(f *testing.F, m *peerpb.Response, payload int) []byte {
 	return append(append(input, msg...), transporttest.Bytes(1, payload)...)
 }
 
-// liar listens, opens every application, and gives the first request of each connection the same answer, whatever was asked. Then it has
-// no more to say.
+// liar listens, opens every application, and gives the first request of each connection the same answer, whatever was asked, and theEnd.
 func liar(t *testing.T, answer []byte) shuffle.PeerAddr {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -57,12 +56,12 @@ func liar(t *testing.T, answer []byte) shuffle.PeerAddr {
 			}
 			conns.Go(func() {
 				defer func() { _ = sock.Close() }()
+				abortive(t, sock)
 				peer := listening{t: t, sock: sock, greeting: responseHello(t, 3, ownerID)}
 				if peer.next() == nil {
 					return
 				}
-				_, _ = sock.Write(answer) // the reader may end the connection meanwhile
-				_ = closeWrite(sock)
+				_, _ = sock.Write(append(answer[:len(answer):len(answer)], theEnd...)) // the reader may end the connection meanwhile
 				for peer.next() != nil {
 				}
 			})
