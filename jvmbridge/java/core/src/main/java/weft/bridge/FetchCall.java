@@ -136,12 +136,25 @@ final class FetchCall {
     }
   }
 
+  /**
+   * Ends blocks.
+   *
+   * @throws IOException where the daemon broke the protocol; none of the frame's blocks has ended then
+   */
   void failed(Failed frame) throws IOException {
     List<Integer> wire = frame.getBlockList();
     int[] blocks = new int[wire.size()];
-    for (int i = 0; i < blocks.length; i++) {
-      blocks[i] = block(wire.get(i));
-      open.clear(blocks[i]);
+    int ended = 0;
+    try {
+      while (ended < blocks.length) {
+        blocks[ended] = block(wire.get(ended));
+        open.clear(blocks[ended++]);
+      }
+    } catch (IOException e) {
+      while (ended > 0) {
+        open.set(blocks[--ended]);
+      }
+      throw e;
     }
     boolean late = givenUp && frame.getReason() == Reason.REASON_CANCELLED;
     fail(blocks, late ? Reason.REASON_TIMEOUT : frame.getReason(), frame.getDetail());
