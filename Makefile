@@ -14,6 +14,8 @@ GO_SOURCES = $(shell find cmd daemon verbs shuffle jvmbridge internal bench bigd
 	$(wildcard verbs/*.[ch]) go.mod go.sum
 JAVA_SOURCES = $(shell find jvmbridge/java -name target -prune -o -path '*/src/main/*' -type f -print -o -name pom.xml -print) \
 	proto/block.proto proto/bridge.proto
+# Any JDK 17, as make setup looks for one; the PATH may have another, or a Java runtime alone.
+JDK_BIN = $(dir $(firstword $(wildcard /usr/lib/jvm/*17*/bin/javac)))
 MVN := mvn -q -B -f jvmbridge/java/pom.xml
 SPARK_LINES := 3.1.3 3.5.9 4.0.4 4.1.3
 comma := ,
@@ -96,8 +98,8 @@ bigdl: setup ## Fetch BigDL, the MLlib that it needs and Spark 3.1.3, and build 
 # Not by Maven: BigDL is in none of its repositories.
 build/weft-bigdl.jar: $(wildcard jvmbridge/java/bigdl/src/main/java/weft/bigdl/*.java)
 	rm -rf build/weft-bigdl.classes
-	javac --release 8 -Xlint:-options -d build/weft-bigdl.classes -cp 'build/bigdl/dllib.jar:build/spark/3.1.3/jars/*' $^
-	jar --create --file $@ -C build/weft-bigdl.classes .
+	$(JDK_BIN)javac --release 8 -Xlint:-options -d build/weft-bigdl.classes -cp 'build/bigdl/dllib.jar:build/spark/3.1.3/jars/*' $^
+	$(JDK_BIN)jar --create --file $@ -C build/weft-bigdl.classes .
 	rm -rf build/weft-bigdl.classes
 
 .PHONY: demo

@@ -39,13 +39,19 @@ func LoadRuns(file string) ([]result.Row, error) {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	rows = slices.DeleteFunc(rows, func(r result.Row) bool { return r.Failure != "" || r.IterationSeconds == 0 || r.OnSoftware() })
-	for i, r := range rows {
-		if r.Executors < 1 || r.Batch < 1 || r.IterationSeconds < r.GetWeightsSeconds+r.AggregateGradientSeconds || min(r.GetWeightsSeconds, r.AggregateGradientSeconds) < 0 {
-			return nil, fmt.Errorf("%s: run %d, %s on %s: %d executors, batch %d, an iteration of %v s with %v s and %v s in it: that cannot be", file, i+1,
-				r.Model, r.Impl, r.Executors, r.Batch, r.IterationSeconds, r.GetWeightsSeconds, r.AggregateGradientSeconds)
-		}
+	if len(rows) == 0 {
+		return nil, fmt.Errorf("%s: no run in it to check the model with: each failed, has no iteration's time, or went over soft-RoCE", file)
 	}
 	return rows, nil
+}
+
+// odd says why a run's figures cannot be, "" where they can.
+func odd(r result.Row) string {
+	if r.Executors >= 1 && r.Batch >= 1 && r.IterationSeconds >= r.GetWeightsSeconds+r.AggregateGradientSeconds && min(r.GetWeightsSeconds, r.AggregateGradientSeconds) >= 0 {
+		return ""
+	}
+	return fmt.Sprintf("left out, since it cannot be: %d executors, batch %d, an iteration of %v s with %v s and %v s in it",
+		r.Executors, r.Batch, r.IterationSeconds, r.GetWeightsSeconds, r.AggregateGradientSeconds)
 }
 
 // Check is a figure of a measured run beside the model's.
@@ -70,6 +76,14 @@ func groupOf(r result.Row) group { return group{r.Spark, r.Impl, r.Link} }
 // machine with so many cores, one core each as they saw it. What runs with 2 executors don't tell stays as in c. A run that the model can't be held
 // against has a Check that says why.
 func CheckRuns(c Costs, runs []result.Row, cores int) []Check {
+	var checks []Check
+	runs = slices.DeleteFunc(slices.Clone(runs), func(r result.Row) bool {
+		why := odd(r)
+		if why != "" {
+			checks = append(checks, Check{Run: r, Why: why})
+		}
+		return why != ""
+	})
 	runs = medians(runs)
 	fits := map[group][]result.Row{}
 	for _, r := range runs {
@@ -77,7 +91,6 @@ func CheckRuns(c Costs, runs []result.Row, cores int) []Check {
 			fits[groupOf(r)] = append(fits[groupOf(r)], r)
 		}
 	}
-	var checks []Check
 	for _, r := range runs {
 		if err := c.has(r.Model, r.Impl); err != nil {
 			checks = append(checks, Check{Run: r, Why: err.Error()})

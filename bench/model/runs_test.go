@@ -143,9 +143,8 @@ func TestLoadRuns(t *testing.T) {
 		}
 	}
 	for want, content := range map[string]string{
-		"unexpected end":                 string(array[:len(array)/2]),
-		"run 1, vgg on x: 0 executors":   `[{"model":"vgg","impl":"x","batch":8,"iteration_s":1}]`,
-		"1 s with 0.7 s and 0.6 s in it": `[{"model":"vgg","impl":"x","executors":2,"batch":8,"iteration_s":1,"get_weights_s":0.7,"aggregate_gradient_s":0.6}]`,
+		"unexpected end": string(array[:len(array)/2]),
+		"no run in it":   `[{"model":"vgg","impl":"x","executors":2,"batch":8,"iteration_s":1,"failure":"killed"}]`,
 	} {
 		write(content)
 		if _, err := LoadRuns(file); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), file) {
@@ -170,5 +169,27 @@ func TestRunsThatTheModelCannotBeHeldAgainst(t *testing.T) {
 	}
 	if len(checks) != 24+2 {
 		t.Errorf("%d checks", len(checks))
+	}
+}
+
+// One odd run says so in its row, and neither ends the others' check nor bends their median.
+func TestOddRunsAreLeftOut(t *testing.T) {
+	alone, repeat := runOn(rig(), "vgg", "stock", 2, 8), runOn(rig(), "vgg", "stock", 2, 8)
+	alone.Executors = 0
+	repeat.GetWeightsSeconds, repeat.AggregateGradientSeconds, repeat.IterationSeconds = 70, 60, 100
+	want := CheckRuns(Default(), rigRuns(), 2)
+	checks := CheckRuns(Default(), append([]result.Row{alone, repeat}, rigRuns()...), 2)
+	if len(checks) != 2+len(want) {
+		t.Fatalf("%d checks, want %d", len(checks), 2+len(want))
+	}
+	for i, says := range []string{"0 executors", "100 s with 70 s and 60 s in it"} {
+		if !strings.Contains(checks[i].Why, says) {
+			t.Errorf("%q, want %q", checks[i].Why, says)
+		}
+	}
+	for i, c := range checks[2:] {
+		if c.Why != "" || c.Measured != want[i].Measured || c.Model != want[i].Model {
+			t.Errorf("%+v, and without the odd runs %+v", c, want[i])
+		}
 	}
 }
