@@ -86,8 +86,8 @@ final class Supervisor {
         } catch (InterruptedException e) {
           throw e;
         } catch (Exception e) { // Spark's RPC, written in Scala, throws checked ones that it does not declare
-          trouble = String.valueOf(e.getMessage());
-          if (!failedBefore) {
+          trouble = said(e);
+          if (!failedBefore && !closed) {
             tell(() -> listener.failed(trouble));
           }
           failedBefore = true;
@@ -162,13 +162,21 @@ final class Supervisor {
     }
   }
 
-  private static boolean tell(Runnable call) {
+  private boolean tell(Runnable call) {
     try {
       call.run();
       return true;
     } catch (Exception e) { // undeclared ones too: left uncaught, one would have Spark end the executor
-      LOG.warn("weft: {}", e.getMessage(), e);
+      if (closed) { // close interrupts who waits for the driver
+        LOG.debug("weft: given up at this executor's end", e);
+      } else {
+        LOG.warn("weft: {}", said(e), e);
+      }
       return false;
     }
+  }
+
+  private static String said(Exception e) {
+    return e.getMessage() == null ? e.toString() : e.getMessage();
   }
 }

@@ -26,6 +26,7 @@ final class BridgeFixture implements AutoCloseable {
   final Bridge bridge;
   final Map<String, String> conf = new HashMap<>();
   final BlockingQueue<String> told = new LinkedBlockingQueue<>();
+  volatile Runnable announcing = () -> {}; // what the listener does when a session opens
   final ExecutorService workers = Executors.newFixedThreadPool(2);
 
   BridgeFixture() throws Exception {
@@ -61,6 +62,7 @@ final class BridgeFixture implements AutoCloseable {
               @Override
               public void opened(List<String> addresses, int port, byte[] daemonId, String device, boolean software, boolean keeps) {
                 told.add("opened " + addresses + ":" + port + " " + device + " " + software);
+                announcing.run();
               }
 
               @Override

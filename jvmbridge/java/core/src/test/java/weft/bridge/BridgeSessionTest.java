@@ -2,13 +2,20 @@ package weft.bridge;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static weft.bridge.BridgeFixture.delivered;
 import static weft.bridge.BridgeFixture.pattern;
 
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
 import java.util.HashSet;
 import java.util.Set;
+import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import weft.proto.BlockProto.Reason;
@@ -113,5 +120,66 @@ class BridgeSessionTest {
       f.daemon.send(delivered(frame.getFetch().getRequestId(), 0, 0, new long[] {0, 0, 0}));
       assertEquals(0, sink.next().block);
     }
+  }
+
+  @Test
+  void anAnnouncementThatTheEndInterruptsIsNoTrouble() throws Exception {
+    AtomicReference<Thread> announcer = new AtomicReference<>();
+    String log =
+        logged(
+            () -> {
+              try (BridgeFixture f = new BridgeFixture()) {
+                f.announcing =
+                    () -> {
+                      announcer.set(Thread.currentThread());
+                      while (!Thread.interrupted()) { // close interrupts who asks the driver
+                        LockSupport.park();
+                      }
+                      throw new IllegalStateException((String) null);
+                    };
+                f.bridge.open();
+                assertTrue(f.told().startsWith("opened"));
+              }
+              announcer.get().join();
+              return null;
+            });
+    assertEquals("", log);
+  }
+
+  @Test
+  void aFailureWithoutAMessageIsNamedAndTheNextSessionIsAnnounced() throws Exception {
+    AtomicInteger times = new AtomicInteger();
+    String log =
+        logged(
+            () -> {
+              try (BridgeFixture f = new BridgeFixture()) {
+                f.announcing =
+                    () -> {
+                      if (times.incrementAndGet() == 1) {
+                        throw new IllegalStateException((String) null);
+                      }
+                    };
+                f.bridge.open();
+                assertTrue(f.told().startsWith("opened"));
+                assertEquals("lost", f.told());
+                assertTrue(f.told().startsWith("opened"));
+                return null;
+              }
+            });
+    assertTrue(log.contains("weft: java.lang.IllegalStateException"), log);
+    assertFalse(log.contains("weft: null"), log);
+  }
+
+  /** What the supervisor warns of meanwhile (simplelogger.properties has it on). */
+  private static String logged(Callable<?> meanwhile) throws Exception {
+    PrintStream before = System.err;
+    ByteArrayOutputStream log = new ByteArrayOutputStream();
+    System.setErr(new PrintStream(log, true));
+    try {
+      meanwhile.call();
+    } finally {
+      System.setErr(before);
+    }
+    return log.toString();
   }
 }
