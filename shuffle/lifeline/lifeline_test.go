@@ -52,14 +52,14 @@ func TestEndIsTold(t *testing.T) {
 	expect(t, gone, "closed the connection")
 }
 
-// A process that is killed with unread data in its socket resets the connection.
+// A process that is killed with unread data in its socket resets the connection, at the earliest before whoever connects has looked.
 func TestResetIsTold(t *testing.T) {
 	conn, gone, _ := watched(t)
 	if err := conn.(*net.TCPConn).SetLinger(0); err != nil {
 		t.Fatal(err)
 	}
 	conn.Close()
-	expect(t, gone, "broke")
+	expect(t, gone, "connection reset")
 }
 
 func TestNobodyListens(t *testing.T) {
