@@ -9,6 +9,7 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.Queue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
@@ -93,8 +94,8 @@ final class Session {
   /** Begins a fetch; the handle cancels it: what was not delivered then fails with CANCELLED. */
   Runnable fetch(FetchRequest request, FetchSink sink) {
     FetchCall call = new FetchCall(request, sink);
-    loop.execute(() -> begin(call));
-    return () -> loop.execute(() -> cancel(call));
+    onLoop(() -> begin(call));
+    return () -> onLoop(() -> cancel(call));
   }
 
   private void begin(FetchCall call) {
@@ -254,6 +255,17 @@ final class Session {
 
   /** Ends the session from any thread. */
   void close(String cause) {
-    loop.execute(() -> end(cause));
+    onLoop(() -> end(cause));
+  }
+
+  /** Runs on the event loop; where that has ended with this executor, and nothing runs there any more, on the caller's thread. */
+  private void onLoop(Runnable step) {
+    try {
+      loop.execute(step);
+    } catch (RejectedExecutionException e) {
+      loop.terminationFuture().awaitUninterruptibly();
+      end("this executor stops");
+      step.run();
+    }
   }
 }

@@ -16,6 +16,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import weft.proto.BlockProto.Reason;
@@ -122,9 +123,27 @@ class BridgeSessionTest {
     }
   }
 
+  /** Event loops of bridges. */
+  private static Set<Thread> loops() {
+    return Thread.getAllStackTraces().keySet().stream()
+        .filter(t -> t.getName().startsWith("weft-bridge"))
+        .collect(Collectors.toSet());
+  }
+
+  /** Waits until no event loop is left but those before. */
+  private static void join(Set<Thread> before) {
+    for (Thread loop : loops()) {
+      while (!before.contains(loop) && loop.isAlive()) {
+        Thread.yield();
+      }
+    }
+  }
+
   @Test
-  void anAnnouncementThatTheEndInterruptsIsNoTrouble() throws Exception {
+  void theEndInterruptsAnAnnouncementAndFailsAFetchThatComesAfterIt() throws Exception {
     AtomicReference<Thread> announcer = new AtomicReference<>();
+    AtomicReference<RecordingSink> late = new AtomicReference<>();
+    Set<Thread> before = loops();
     String log =
         logged(
             () -> {
@@ -135,6 +154,8 @@ class BridgeSessionTest {
                       while (!Thread.interrupted()) { // close interrupts who asks the driver
                         LockSupport.park();
                       }
+                      join(before); // the latest that it may be told
+                      late.set(f.fetch(false, "a"));
                       throw new IllegalStateException((String) null);
                     };
                 f.bridge.open();
@@ -144,6 +165,7 @@ class BridgeSessionTest {
               return null;
             });
     assertEquals("", log);
+    assertEquals(Reason.REASON_DAEMON_GONE, late.get().next().reason);
   }
 
   @Test
