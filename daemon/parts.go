@@ -72,6 +72,7 @@ func (d *daemon) startBridge(dir *socketDir) error {
 		UpcallBytes:     d.opts.MemoryUpcall,
 		RegionBytes:     d.opts.MemoryRegion,
 		MemoryWait:      d.opts.MemoryWait,
+		Checksum:        d.opts.Checksum,
 		Join:            d.join(),
 		OnSessions:      d.idle.sessions,
 	}

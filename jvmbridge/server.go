@@ -36,6 +36,7 @@ type Options struct {
 	UpcallBytes  int64         // upcall arena of one session (weft.memory.upcall)
 	RegionBytes  int64         // weft.memory.region
 	MemoryWait   time.Duration // an upcall's wait for memory (weft.memory.wait)
+	Checksum     bool          // executors are to compute those of the blocks that they copy (weft.checksum)
 
 	// Join, unless nil, begins a session's use of a device that the memory of its arenas is registered with. An error means that the session does
 	// without.

@@ -109,6 +109,7 @@ func (c *upcalls) copy(ctx context.Context, u *upcall, length uint64) (shuffle.O
 		UpcallId: u.id,
 		Segment:  segmentOf(bridgepb.SegmentKind_SEGMENT_UPCALL, lease),
 		Offset:   uint64(lease.Offset()),
+		Checksum: c.ses.server.opts.Checksum,
 	}}})
 	if err := c.await(ctx, u, u.isCopied); err != nil {
 		return shuffle.OwnedBlock{}, err // the lease stays out until the JVM's copy has ended
@@ -118,7 +119,9 @@ func (c *upcalls) copy(ctx context.Context, u *upcall, length uint64) (shuffle.O
 		lease.Release()
 		return shuffle.OwnedBlock{}, shuffle.Errorf(shuffle.ReasonInternal, "the executor could not copy the block: %s", words)
 	}
-	return shuffle.OwnedBlock{Mem: lease.Bytes(), MemFile: c.ses.files.of(lease.Region()), MemOffset: lease.Offset(), Close: lease.Release}, nil
+	return shuffle.OwnedBlock{
+		Mem: lease.Bytes(), MemFile: c.ses.files.of(lease.Region()), MemOffset: lease.Offset(), CRC: u.copied.Checksum, Close: lease.Release,
+	}, nil
 }
 
 func (c *upcalls) alloc(ctx context.Context, length uint64) (*mempool.Lease, error) {

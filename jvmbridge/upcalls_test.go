@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"google.golang.org/protobuf/proto"
 
 	"weft/internal/metrics"
 	"weft/internal/pb/blockpb"
@@ -171,6 +172,35 @@ func openedWith(id, length uint64) *bridgepb.ToDaemon {
 
 func copiedOf(id uint64, words string) *bridgepb.ToDaemon {
 	return &bridgepb.ToDaemon{Kind: &bridgepb.ToDaemon_BlockCopied{BlockCopied: &bridgepb.BlockCopied{UpcallId: id, Error: words}}}
+}
+
+// A block that the executor has summed while it copied it is not read again; one that it has not is.
+func TestTheExecutorsChecksumCounts(t *testing.T) {
+	r := newRig(t, table, func(o *jvmbridge.Options) { o.Checksum = true })
+	s := r.dialRaw(t, bridgetest.Hello("app", "1"))
+	for _, sum := range []*uint32{nil, proto.Uint32(7)} {
+		id, result := upcall(t, r, s, t.Context())
+		s.send(openedWith(id, 1000))
+		if m := s.readUpcall().GetCopyBlock(); m.GetUpcallId() != id || !m.GetChecksum() {
+			t.Fatalf("%v, want CopyBlock with a checksum", m)
+		}
+		m := copiedOf(id, "")
+		m.GetBlockCopied().Checksum = sum
+		s.send(m)
+		f := <-result
+		if f.Err != nil {
+			t.Fatal(f.Err)
+		}
+		want := shuffle.Checksum(f.Mem)
+		if sum != nil {
+			want = *sum
+		}
+		if !f.Checked || f.CRC != want {
+			t.Errorf("checksum %x (checked %t), want %x", f.CRC, f.Checked, want)
+		}
+		f.Close()
+		s.readUpcall() // CloseBlock
+	}
 }
 
 func TestALateOpenIsClosed(t *testing.T) {

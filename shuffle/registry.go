@@ -26,6 +26,7 @@ type OwnedBlock struct {
 
 	MemFile   *os.File // unless nil: the memory file in which Mem lies, at MemOffset; open until Close
 	MemOffset int64
+	CRC       *uint32 // unless nil: the CRC32C of Mem, as its owner has computed it
 
 	Path           string // set: the block is bytes [Offset, Offset+Length) of this file
 	Offset, Length int64

@@ -56,6 +56,8 @@ func (s *Service) open(ctx context.Context, e *Executor, id BlockID) Found {
 	case block.Path != "":
 		f, err = s.openPath(ctx, e, block)
 		giveBack() // the descriptor is ours
+	case f.Checked && block.CRC != nil:
+		f.CRC = *block.CRC
 	case f.Checked:
 		f.CRC = Checksum(block.Mem)
 	}

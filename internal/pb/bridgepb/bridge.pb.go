@@ -1798,6 +1798,7 @@ type CopyBlock struct {
 	UpcallId      uint64                 `protobuf:"varint,1,opt,name=upcall_id,json=upcallId,proto3" json:"upcall_id,omitempty"`
 	Segment       uint32                 `protobuf:"varint,2,opt,name=segment,proto3" json:"segment,omitempty"`
 	Offset        uint64                 `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"`
+	Checksum      bool                   `protobuf:"varint,4,opt,name=checksum,proto3" json:"checksum,omitempty"` // of the copy is wanted, too
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1853,10 +1854,18 @@ func (x *CopyBlock) GetOffset() uint64 {
 	return 0
 }
 
+func (x *CopyBlock) GetChecksum() bool {
+	if x != nil {
+		return x.Checksum
+	}
+	return false
+}
+
 type BlockCopied struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	UpcallId      uint64                 `protobuf:"varint,1,opt,name=upcall_id,json=upcallId,proto3" json:"upcall_id,omitempty"`
-	Error         string                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"` // empty: the bytes are there
+	Error         string                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`               // empty: the bytes are there
+	Checksum      *uint32                `protobuf:"fixed32,3,opt,name=checksum,proto3,oneof" json:"checksum,omitempty"` // CRC32C of the bytes in the segment, where it was wanted and the JVM can compute it: a daemon without it does
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1903,6 +1912,13 @@ func (x *BlockCopied) GetError() string {
 		return x.Error
 	}
 	return ""
+}
+
+func (x *BlockCopied) GetChecksum() uint32 {
+	if x != nil && x.Checksum != nil {
+		return *x.Checksum
+	}
+	return 0
 }
 
 type CloseBlock struct {
@@ -2148,14 +2164,17 @@ const file_bridge_proto_rawDesc = "" +
 	"\x06length\x18\x03 \x01(\x04R\x06length\"T\n" +
 	"\vUpcallError\x12-\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x15.weft.block.v1.ReasonR\x06reason\x12\x16\n" +
-	"\x06detail\x18\x02 \x01(\tR\x06detail\"Z\n" +
+	"\x06detail\x18\x02 \x01(\tR\x06detail\"v\n" +
 	"\tCopyBlock\x12\x1b\n" +
 	"\tupcall_id\x18\x01 \x01(\x04R\bupcallId\x12\x18\n" +
 	"\asegment\x18\x02 \x01(\rR\asegment\x12\x16\n" +
-	"\x06offset\x18\x03 \x01(\x04R\x06offset\"@\n" +
+	"\x06offset\x18\x03 \x01(\x04R\x06offset\x12\x1a\n" +
+	"\bchecksum\x18\x04 \x01(\bR\bchecksum\"n\n" +
 	"\vBlockCopied\x12\x1b\n" +
 	"\tupcall_id\x18\x01 \x01(\x04R\bupcallId\x12\x14\n" +
-	"\x05error\x18\x02 \x01(\tR\x05error\")\n" +
+	"\x05error\x18\x02 \x01(\tR\x05error\x12\x1f\n" +
+	"\bchecksum\x18\x03 \x01(\aH\x00R\bchecksum\x88\x01\x01B\v\n" +
+	"\t_checksum\")\n" +
 	"\n" +
 	"CloseBlock\x12\x1b\n" +
 	"\tupcall_id\x18\x01 \x01(\x04R\bupcallId\"m\n" +
@@ -2287,6 +2306,7 @@ func file_bridge_proto_init() {
 		(*BlockOpened_File)(nil),
 		(*BlockOpened_Error)(nil),
 	}
+	file_bridge_proto_msgTypes[21].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -2,6 +2,7 @@ package weft.bridge;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.util.function.Consumer;
 
 /** Where the blocks of this executor come from when the daemon asks for one. */
 public interface BlockSource {
@@ -29,8 +30,12 @@ public interface BlockSource {
     /** The file range that the block is, or null when it is none. */
     FileRange file();
 
-    /** Copies all bytes into {@code to}, which has room for just these. May be called more than once. */
-    void copyTo(ByteBuffer to) throws IOException;
+    /**
+     * Copies all bytes into {@code to}, which has room for just these. May be called more than once.
+     *
+     * @param copied is given each part of {@code to} once it is filled, in order, while the processor's cache has it
+     */
+    void copyTo(ByteBuffer to, Consumer<ByteBuffer> copied) throws IOException;
 
     /** Ends it; called once. */
     void close();

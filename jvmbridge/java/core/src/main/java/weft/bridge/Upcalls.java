@@ -92,7 +92,11 @@ final class Upcalls {
             if (upcall == null) {
               throw new IOException("the block is not open");
             }
-            upcall.copy(segment, question.getOffset());
+            Crc32c sum = question.getChecksum() ? Crc32c.create() : null;
+            upcall.copy(segment, question.getOffset(), sum == null ? part -> {} : sum::update);
+            if (sum != null) {
+              answer.setChecksum(sum.value());
+            }
           } catch (IOException | RuntimeException e) {
             LOG.warn("weft: a block could not be copied for a peer, which fetches it another way", e);
             answer.setError(String.valueOf(e.getMessage()));
@@ -165,7 +169,7 @@ final class Upcalls {
               FileRange.newBuilder().setPath(file.path).setOffset(file.offset).setLength(file.length));
         } else if (length <= INLINE) {
           ByteBuffer bytes = ByteBuffer.allocate((int) length);
-          opened.copyTo(bytes);
+          opened.copyTo(bytes, part -> {});
           if (bytes.hasRemaining()) {
             throw new IOException("the block is " + bytes.remaining() + " bytes shorter than it said");
           }
@@ -183,13 +187,14 @@ final class Upcalls {
       return block != null;
     }
 
-    synchronized void copy(Segment segment, long offset) throws IOException {
+    synchronized void copy(Segment segment, long offset, Consumer<ByteBuffer> copied)
+        throws IOException {
       if (block == null) {
         throw new IOException("the block is not open");
       }
       segment.check(offset, block.length());
       ByteBuffer to = segment.slice(offset, block.length());
-      block.copyTo(to);
+      block.copyTo(to, copied);
       if (to.hasRemaining()) {
         throw new IOException("the block is " + to.remaining() + " bytes shorter than it said");
       }

@@ -2,6 +2,7 @@ package weft.bridge;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static weft.bridge.BridgeFixture.pattern;
 
@@ -12,9 +13,11 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import weft.proto.BlockProto.Reason;
+import weft.proto.BridgeProto.BlockCopied;
 import weft.proto.BridgeProto.BlockOpened;
 import weft.proto.BridgeProto.CloseBlock;
 import weft.proto.BridgeProto.CopyBlock;
@@ -76,6 +79,21 @@ class UpcallsTest {
   }
 
   @Test
+  void aCopyIsSummedWhereThatIsWanted() throws Exception {
+    try (BridgeFixture f = fixture()) {
+      byte[] block = pattern(Upcalls.INLINE + 1, 2);
+      blocks.put("large", block);
+      f.daemon.addSegment(f.dir, 3, SegmentKind.SEGMENT_UPCALL, new byte[block.length + 10]).close();
+      opened(f, 7, "large");
+      CopyBlock.Builder question = CopyBlock.newBuilder().setUpcallId(7).setSegment(3).setChecksum(true);
+      assertEquals(0x8a9136aa, crc32c(new byte[32])); // RFC 3720, B.4
+      assertEquals(crc32c(block), copied(f, question.setOffset(10)).getChecksum());
+      BlockCopied failed = copied(f, question.setOffset(11));
+      assertTrue(failed.getError().contains("outside segment") && !failed.hasChecksum(), failed.toString());
+    }
+  }
+
+  @Test
   void errorsHaveReasons() throws Exception {
     try (BridgeFixture f = fixture()) {
       assertEquals(Reason.REASON_NOT_FOUND, opened(f, 1, "nothing").getError().getReason());
@@ -123,11 +141,26 @@ class UpcallsTest {
   }
 
   private static String copied(BridgeFixture f, long id, int segment, long offset) throws Exception {
-    f.daemon.send(
-        ToJvm.newBuilder()
-            .setCopyBlock(
-                CopyBlock.newBuilder().setUpcallId(id).setSegment(segment).setOffset(offset)));
-    return f.daemon.next().getBlockCopied().getError();
+    BlockCopied answer = copied(f, CopyBlock.newBuilder().setUpcallId(id).setSegment(segment).setOffset(offset));
+    assertFalse(answer.hasChecksum());
+    return answer.getError();
+  }
+
+  private static BlockCopied copied(BridgeFixture f, CopyBlock.Builder question) throws Exception {
+    f.daemon.send(ToJvm.newBuilder().setCopyBlock(question));
+    return f.daemon.next().getBlockCopied();
+  }
+
+  /** CRC32C, bit by bit. */
+  private static int crc32c(byte[] bytes) {
+    int crc = -1;
+    for (byte b : bytes) {
+      crc ^= b & 0xff;
+      for (int bit = 0; bit < 8; bit++) {
+        crc = crc >>> 1 ^ ((crc & 1) == 0 ? 0 : 0x82f63b78);
+      }
+    }
+    return ~crc;
   }
 
   private void awaitOpen(int count) throws InterruptedException {
@@ -164,8 +197,13 @@ class UpcallsTest {
       }
 
       @Override
-      public void copyTo(ByteBuffer to) {
-        to.put(bytes);
+      public void copyTo(ByteBuffer to, Consumer<ByteBuffer> copied) {
+        for (byte b : bytes) { // one at a time
+          ByteBuffer part = to.duplicate();
+          to.put(b);
+          part.limit(to.position());
+          copied.accept(part);
+        }
       }
 
       @Override

@@ -76,6 +76,8 @@ final class Vectors {
     all.put("block_copied", ToDaemon.newBuilder().setBlockCopied(BlockCopied.newBuilder().setUpcallId(5)).build());
     all.put("block_copied_error", ToDaemon.newBuilder().setBlockCopied(
         BlockCopied.newBuilder().setUpcallId(5).setError("the block has grown")).build());
+    all.put("block_copied_checksum", ToDaemon.newBuilder().setBlockCopied(
+        BlockCopied.newBuilder().setUpcallId(5).setChecksum(0x5a9136aa)).build());
     all.put("fallback_report", ToDaemon.newBuilder().setFallbackReport(
         FallbackReport.newBuilder().setReason(Reason.REASON_DISABLED).setBlocks(BIG).setBytes(BIG)).build());
     return all;
@@ -103,6 +105,8 @@ final class Vectors {
     all.put("open_block", ToJvm.newBuilder().setOpenBlock(OpenBlock.newBuilder().setUpcallId(BIG).setName("test_3gradientBytes1")).build());
     all.put("copy_block", ToJvm.newBuilder().setCopyBlock(
         CopyBlock.newBuilder().setUpcallId(BIG).setSegment(3).setOffset((1 << 30) - 1)).build());
+    all.put("copy_block_checksum", ToJvm.newBuilder().setCopyBlock(
+        CopyBlock.newBuilder().setUpcallId(1).setSegment(3).setOffset(4096).setChecksum(true)).build());
     all.put("close_block", ToJvm.newBuilder().setCloseBlock(CloseBlock.newBuilder().setUpcallId(BIG)).build());
     all.put("drop_segment", ToJvm.newBuilder().setDropSegment(DropSegment.newBuilder().setSegment(3)).build());
     return all;

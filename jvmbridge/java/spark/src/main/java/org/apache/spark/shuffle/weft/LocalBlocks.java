@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.WritableByteChannel;
 import java.nio.file.NoSuchFileException;
+import java.util.function.Consumer;
 import org.apache.spark.network.buffer.FileSegmentManagedBuffer;
 import org.apache.spark.network.buffer.ManagedBuffer;
 import org.apache.spark.storage.BlockId;
@@ -21,6 +22,9 @@ import weft.bridge.BlockSource;
  * in place under the same name.
  */
 final class LocalBlocks implements BlockSource {
+  /** Bytes copied at a time: what is done with them then finds them in the processor's cache. */
+  private static final int STEP = 128 << 10;
+
   private final BlockManager blockManager;
 
   LocalBlocks(BlockManager blockManager) {
@@ -55,7 +59,7 @@ final class LocalBlocks implements BlockSource {
   }
 
   /** Copies the bytes of {@code buffer} as Spark's own server sends them, so chunk by chunk; its reference stays the caller's. */
-  static void copy(ManagedBuffer buffer, ByteBuffer to) throws IOException {
+  static void copy(ManagedBuffer buffer, ByteBuffer to, Consumer<ByteBuffer> copied) throws IOException {
     Object netty = buffer.convertToNetty();
     try {
       if (netty instanceof ByteBuf) {
@@ -64,14 +68,26 @@ final class LocalBlocks implements BlockSource {
           throw new IOException("the block has grown");
         }
         for (ByteBuffer part : bytes.nioBuffers()) {
-          to.put(part);
+          put(part, to, copied);
         }
       } else {
-        copy((FileRegion) netty, new Into(to));
+        copy((FileRegion) netty, new Into(to, copied));
       }
     } finally {
       ReferenceCountUtil.release(netty);
     }
+  }
+
+  private static void put(ByteBuffer from, ByteBuffer to, Consumer<ByteBuffer> copied) {
+    int end = from.limit();
+    while (from.position() < end) {
+      from.limit(Math.min(end, from.position() + STEP));
+      ByteBuffer part = to.duplicate();
+      to.put(from);
+      part.limit(to.position());
+      copied.accept(part);
+    }
+    from.limit(end);
   }
 
   private static void copy(FileRegion region, WritableByteChannel to) throws IOException {
@@ -104,8 +120,8 @@ final class LocalBlocks implements BlockSource {
     }
 
     @Override
-    public void copyTo(ByteBuffer to) throws IOException {
-      copy(buffer, to);
+    public void copyTo(ByteBuffer to, Consumer<ByteBuffer> copied) throws IOException {
+      copy(buffer, to, copied);
     }
 
     @Override
@@ -117,9 +133,11 @@ final class LocalBlocks implements BlockSource {
   /** A channel that writes into memory. */
   private static final class Into implements WritableByteChannel {
     private final ByteBuffer to;
+    private final Consumer<ByteBuffer> copied;
 
-    Into(ByteBuffer to) {
+    Into(ByteBuffer to, Consumer<ByteBuffer> copied) {
       this.to = to;
+      this.copied = copied;
     }
 
     @Override
@@ -128,7 +146,7 @@ final class LocalBlocks implements BlockSource {
       if (n > to.remaining()) {
         throw new IOException("the block has grown");
       }
-      to.put(from);
+      put(from, to, copied);
       return n;
     }
 

@@ -42,7 +42,7 @@ final class MemoryBlocks {
   private static ByteBuffer copy(ManagedBuffer buffer) throws IOException {
     try {
       ByteBuffer copy = ByteBuffer.allocate((int) buffer.size());
-      LocalBlocks.copy(buffer, copy);
+      LocalBlocks.copy(buffer, copy, part -> {});
       copy.flip();
       return copy;
     } finally {
