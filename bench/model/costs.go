@@ -15,6 +15,7 @@ import (
 // Costs is what the model reckons with. Times are in seconds, of one core where cores share the work, and rates in 1e9 bits per second.
 type Costs struct {
 	Cores            int                  `yaml:"cores"`            // of a node; each node has one executor
+	ComputeCores     float64              `yaml:"compute_cores"`    // a node computes samples at most as fast as so many cores would, each alone
 	Link             float64              `yaml:"link_gbit_s"`      // of a node, each way
 	Oversubscription float64              `yaml:"oversubscription"` // the links of all nodes over what the network between them carries
 	Fetches          int                  `yaml:"fetches"`          // that an executor has under way
@@ -93,6 +94,7 @@ func (c Costs) Validate() error {
 	positive := func(key string, v float64) { check(v > 0 && v < 1e9, "%s has to be greater than 0, not %v", key, v) }
 	notNegative := func(key string, v float64) { check(v >= 0 && v < 1e9, "%s must not be negative: %v", key, v) }
 	check(c.Cores >= 1, "cores has to be at least 1, not %d", c.Cores)
+	positive("compute_cores", c.ComputeCores)
 	check(c.Fetches >= 1, "fetches has to be at least 1, not %d", c.Fetches)
 	check(c.Oversubscription >= 1 && c.Oversubscription < 1e9, "oversubscription has to be at least 1 (a network that carries all links), not %v", c.Oversubscription)
 	positive("link_gbit_s", c.Link)
@@ -140,6 +142,9 @@ func (c Costs) core(executors int, t Transport) float64 {
 	}
 	return 0
 }
+
+// computing is how many cores' worth a node computes samples with: its cores share the way to memory.
+func (c Costs) computing() float64 { return min(float64(c.Cores), c.ComputeCores) }
 
 // crowding is how much longer a thread takes because the executors have fewer cores than they believe.
 func (c Costs) crowding(executors int) float64 {

@@ -47,7 +47,7 @@ func iterate(c Costs, s setting) Iteration {
 	asked := blocks.asking(last) * waited
 	sum := x.block * (n - 1) * c.Sum * share
 	it := Iteration{
-		Compute:    (s.batch*s.model.Sample+params*c.Compress)*share + params/n*c.Update*crowding,
+		Compute:    s.batch*s.model.Sample*crowding/c.computing() + params*c.Compress*share + params/n*c.Update*crowding,
 		LookUps:    2 * asked,
 		GetWeights: waited - asked,
 		Aggregate:  waited - asked + sum,

@@ -21,7 +21,7 @@ func vgg(c Costs, stack string, nodes int) Iteration {
 // By hand: two nodes of two cores, costs in round numbers.
 func TestIterationByHand(t *testing.T) {
 	c := Costs{
-		Cores: 2, Link: 8, Oversubscription: 1, Fetches: 4, Compress: 1e-8, Update: 2e-8, Sum: 5e-9,
+		Cores: 2, ComputeCores: 1.6, Link: 8, Oversubscription: 1, Fetches: 4, Compress: 1e-8, Update: 2e-8, Sum: 5e-9,
 		Driver: Driver{Job: 1, Task: 0.25, LookUp: 0.03, LookUpService: 0.01},
 	}
 	// Blocks are 100 MB, and come at 10 MB a second.
@@ -31,8 +31,8 @@ func TestIterationByHand(t *testing.T) {
 	near(t, "look-ups", it.LookUps, 2*0.04, 1e-9)
 	near(t, "get weights", it.GetWeights, 0.7+10, 1e-9)
 	near(t, "aggregate", it.Aggregate, 0.7+10+1e8*5e-9/2, 1e-9)
-	near(t, "compute", it.Compute, (6*0.5+1e8*1e-8)/2+5e7*2e-8, 1e-9)
-	near(t, "iteration", it.Seconds, 3+0.08+10.7+10.95+3, 1e-9)
+	near(t, "compute", it.Compute, 6*0.5/1.6+1e8*1e-8/2+5e7*2e-8, 1e-9)
+	near(t, "iteration", it.Seconds, 3+0.08+10.7+10.95+3.375, 1e-9)
 	near(t, "bytes", it.Bytes, 2*2*1e8, 1e-9)
 
 	alone := iterate(c, setting{s.model, s.transport, true, 1, 6})
@@ -159,7 +159,7 @@ func TestPublished(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	near(t, "the default of VGG", c.Models["vgg"].Sample, fitted.Sample, 0.005)
+	near(t, "the default of what a node computes", c.ComputeCores, fitted.ComputeCores, 0.005)
 	near(t, "the default rate of stock", c.Transports["stock"].Rate, fitted.Rate, 0.005)
 	fits := 0
 	for _, r := range results {
@@ -171,7 +171,7 @@ func TestPublished(t *testing.T) {
 	if fits != 2 || len(results) < 5 {
 		t.Errorf("%d fitted of %d", fits, len(results))
 	}
-	if d := Default(); c.Models["vgg"] != d.Models["vgg"] || c.Transports["stock"] != d.Transports["stock"] {
+	if d := Default(); c.ComputeCores != d.ComputeCores || c.Transports["stock"] != d.Transports["stock"] {
 		t.Error("fitting changed its argument")
 	}
 	c.Driver.Job = 5

@@ -106,7 +106,7 @@ func CheckRuns(c Costs, runs []result.Row, cores int) []Check {
 			continue
 		}
 		f := c
-		f.Cores, f.sharedCores, f.Link, f.Oversubscription = 1, cores, math.Inf(1), 1
+		f.Cores, f.ComputeCores, f.sharedCores, f.Link, f.Oversubscription = 1, 1, cores, math.Inf(1), 1
 		f = f.fit(two)
 		it := iterate(f, setting{f.Models[r.Model], f.Transports[r.Impl], looksUp(r), r.Executors, float64(r.Batch) / float64(r.Executors)})
 		add := func(figure string, measured, model float64) {
