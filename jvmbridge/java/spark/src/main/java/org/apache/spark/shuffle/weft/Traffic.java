@@ -4,8 +4,10 @@ import java.util.EnumMap;
 import java.util.Locale;
 import java.util.Map;
 import java.util.StringJoiner;
+import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.LongAdder;
+import java.util.function.LongSupplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import weft.proto.BlockProto.Reason;
@@ -114,6 +116,28 @@ final class Traffic {
   String rdma() {
     return String.format(
         "rdma_blocks=%d rdma_bytes=%d rdma_device=%s rdma_software=%b", rdmaBlocks.sum(), rdmaBytes.sum(), device, software);
+  }
+
+  /** The counts of {@link #summary} and {@link #rdma} by name, to be read at any time; those of fallbacks for every reason there is. */
+  Map<String, LongSupplier> counts() {
+    Map<String, LongSupplier> all = new TreeMap<>();
+    all.put("weft_blocks", weftBlocks::sum);
+    all.put("weft_bytes", weftBytes::sum);
+    all.put("rdma_blocks", rdmaBlocks::sum);
+    all.put("rdma_bytes", rdmaBytes::sum);
+    all.put("netty_blocks", nettyBlocks::sum);
+    all.put("netty_bytes", nettyBytes::sum);
+    for (Reason reason : Reason.values()) {
+      if (reason != Reason.UNRECOGNIZED && reason != Reason.REASON_NONE) {
+        all.put("fallback_blocks." + word(reason), () -> fallen(reason));
+      }
+    }
+    return all;
+  }
+
+  private long fallen(Reason reason) {
+    LongAdder count = fallbacks.get(reason);
+    return count == null ? 0 : count.sum();
   }
 
   /** weft_blocks=... weft_bytes=... netty_blocks=... netty_bytes=... fallbacks={reason=n,...} */

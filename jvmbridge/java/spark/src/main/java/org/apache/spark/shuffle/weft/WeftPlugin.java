@@ -10,7 +10,10 @@ import org.apache.spark.api.plugin.ExecutorPlugin;
 import org.apache.spark.api.plugin.PluginContext;
 import org.apache.spark.api.plugin.SparkPlugin;
 
-/** Starts weft where the shuffle manager is made too early for that. The manager adds it; a user need not. */
+/**
+ * Starts weft where the shuffle manager is made too early for that, and has Spark's metrics system show what blocks came by. Up to Spark
+ * 3.5 the manager adds it; from 4.0 on a user does, for the metrics alone.
+ */
 public class WeftPlugin implements SparkPlugin {
   private static final String KEY = "spark.plugins";
 
@@ -24,12 +27,20 @@ public class WeftPlugin implements SparkPlugin {
     }
   }
 
+  private static void start(PluginContext context) {
+    Installer.install(SparkEnv.get());
+    WeftRuntime weft = Installer.of(SparkEnv.get());
+    if (weft != null) {
+      weft.show(context.metricRegistry());
+    }
+  }
+
   @Override
   public DriverPlugin driverPlugin() {
     return new DriverPlugin() {
       @Override
       public Map<String, String> init(SparkContext context, PluginContext pluginContext) {
-        Installer.install(SparkEnv.get());
+        start(pluginContext);
         return Collections.emptyMap();
       }
     };
@@ -40,7 +51,7 @@ public class WeftPlugin implements SparkPlugin {
     return new ExecutorPlugin() {
       @Override
       public void init(PluginContext pluginContext, Map<String, String> extraConf) {
-        Installer.install(SparkEnv.get());
+        start(pluginContext);
       }
     };
   }

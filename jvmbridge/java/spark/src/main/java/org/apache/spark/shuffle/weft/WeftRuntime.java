@@ -1,11 +1,14 @@
 package org.apache.spark.shuffle.weft;
 
+import com.codahale.metrics.MetricRegistry;
 import com.google.protobuf.ByteString;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.LongSupplier;
 import org.apache.spark.SparkConf;
 import org.apache.spark.SparkEnv;
 import org.apache.spark.shuffle.IndexShuffleBlockResolver;
@@ -214,10 +217,26 @@ final class WeftRuntime implements SessionListener {
         "executor=%s %s leases=%d leaks=%d %s %s",
         env.executorId(),
         fetcher.traffic().summary(),
-        bridge == null ? 0 : bridge.leasesOut(),
-        bridge == null ? 0 : bridge.leaks(),
+        leases(),
+        leaks(),
         fetcher.traffic().lookups(),
         fetcher.traffic().rdma());
+  }
+
+  /** Has Spark's metrics system show these figures, by a plugin's registry. */
+  void show(MetricRegistry registry) {
+    Map<String, LongSupplier> all = fetcher.traffic().counts();
+    all.put("leases", this::leases);
+    all.put("leaks", this::leaks);
+    PluginMetrics.show(registry, all);
+  }
+
+  private long leases() {
+    return bridge == null ? 0 : bridge.leasesOut();
+  }
+
+  private long leaks() {
+    return bridge == null ? 0 : bridge.leaks();
   }
 
   private String summary() {

@@ -7,13 +7,16 @@ import static org.junit.jupiter.api.Assertions.assertNotSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.codahale.metrics.MetricRegistry;
 import java.io.File;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
+import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
@@ -306,6 +309,28 @@ class FetcherTest {
     traffic.daemonHas("", false);
     assertEquals("rdma_blocks=3 rdma_bytes=6100 rdma_device=none rdma_software=false", traffic.rdma());
     releaseAll();
+  }
+
+  @Test
+  void sparksMetricsSystemShowsTheCounts() throws Exception {
+    MetricRegistry registry = new MetricRegistry();
+    PluginMetrics.show(registry, traffic.counts());
+    PluginMetrics.show(registry, traffic.counts()); // the registry refuses that, which must fail nothing
+    fetch(fetcher, null, "a", "b");
+    FakeBridge.Call call = bridge.next();
+    call.deliver(0, A);
+    call.fail(Reason.REASON_PEER_LOST, 1);
+    listener.await(2);
+    assertEquals("{fallback_blocks.peer_lost=1, netty_blocks=1, netty_bytes=1, weft_blocks=1, weft_bytes=100}", notZero(registry));
+    assertTrue(registry.getNames().contains("fallback_blocks.no_space"), "a reason that has not occurred");
+    releaseAll();
+  }
+
+  private static String notZero(MetricRegistry registry) {
+    Map<String, Object> shown = new TreeMap<>();
+    registry.getGauges().forEach((name, gauge) -> shown.put(name, gauge.getValue()));
+    shown.values().removeIf(Long.valueOf(0)::equals);
+    return shown.toString();
   }
 
   @Test
