@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -94,7 +95,7 @@ func (k *link) pass(w *wire, from, to *net.TCPConn, toReader bool) {
 	buf := make([]byte, 16<<10)
 	for {
 		n, err := from.Read(buf)
-		if err == io.EOF && n == 0 {
+		if errors.Is(err, io.EOF) {
 			_ = to.CloseWrite()
 		}
 		if err != nil {

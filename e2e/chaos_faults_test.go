@@ -147,7 +147,7 @@ func (f *hostFault) pause(t *testing.T, pid int) {
 		t.Fatalf("stop %d on %s: %v", pid, f.host, err)
 	}
 	f.eventually(t, fmt.Sprintf("process %d of %s has stopped", pid, f.host), func() bool { return stateOf(pid) == "T" })
-	f.broken.release(t)
+	f.release(t)
 	time.Sleep(f.lasts(t)) // it is nothing but time
 	if state := stateOf(pid); state != "T" {
 		t.Errorf("process %d of %s was in state %q after %s", pid, f.host, state, f.arg)
@@ -159,7 +159,7 @@ func (f *hostFault) cable(t *testing.T, word string, settings ...string) {
 	t.Helper()
 	defer f.Script(t, "link", f.host, "clear", "up")
 	f.Script(t, "link", append([]string{f.host}, settings...)...)
-	f.broken.release(t)
+	f.release(t)
 	time.Sleep(f.lasts(t)) // it is nothing but time
 	if state := f.link(t); !strings.Contains(state, word) {
 		t.Errorf("the link of %s is %q, not %q", f.host, state, word)
@@ -184,7 +184,7 @@ func (f *hostFault) breakFile(t *testing.T, ext string, do func(path string) err
 	if err := do(f.mapOutputFile(t, ext)); err != nil {
 		t.Fatal(err)
 	}
-	f.broken.release(t)
+	f.release(t)
 	f.eventually(t, "a daemon meets the broken file", func() bool { return f.badMapOutputs() > before })
 }
 

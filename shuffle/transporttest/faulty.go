@@ -93,7 +93,7 @@ func (c *faultyConn) read(req shuffle.ReadRequest) {
 		},
 		func(_ []shuffle.Located, err error) {
 			if r != nil && r.action == "fail" && r.reason != shuffle.ReasonNone {
-				c.Conn.Release(req.Release) // an owner that answers takes handles back, whatever it answers
+				c.Release(req.Release) // an owner that answers takes handles back, whatever it answers
 			}
 			end(err)
 		})
