@@ -234,7 +234,7 @@ func (w *way) read(rng *rand.Rand) {
 
 // until calls strike again and again until done tells that it has happened; then nil.
 func (w *way) until(what string, done func() bool, strike func()) error {
-	for end := time.Now().Add(patience); !done(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); !done(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			return fmt.Errorf("not within %v: %s", patience, what)
 		}
