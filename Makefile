@@ -85,6 +85,12 @@ test-rdma: $(if $(WEFT_TEST_DEVICE),setup,rig build bigdl) ## Run the tests on R
 test-spark: build spark bigdl ## Run real Spark jobs on hosts in network namespaces (needs root); RUN=regexp for a part of them
 	go test -tags e2e -p 1 -count=1 -timeout 40m -v $(if $(RUN),-run '$(RUN)') ./e2e/...
 
+.PHONY: chaos
+chaos: build ## Break things at random, in process and under Spark jobs, and check every answer (needs root); MINUTES, SEED, FAULTS and HOST_FAULTS
+	@scripts/spark 3.5.9
+	@go run ./scripts/chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(if $(FAULTS),--faults $(FAULTS)) \
+		$(if $(HOST_FAULTS),--host-faults $(HOST_FAULTS))
+
 .PHONY: spark
 spark: setup ## Fetch the Spark lines of the tests into build/spark
 	@scripts/spark $(SPARK_LINES)

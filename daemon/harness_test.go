@@ -59,6 +59,11 @@ type running struct {
 
 func startDaemon(t testing.TB, opts options.Options) *running {
 	t.Helper()
+	return startWith(t, opts, seams{})
+}
+
+func startWith(t testing.TB, opts options.Options, s seams) *running {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ready := make(chan Info, 1)
 	ended := make(chan struct{})
@@ -66,7 +71,7 @@ func startDaemon(t testing.TB, opts options.Options) *running {
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	go func() {
 		defer close(ended)
-		failure = Run(ctx, opts, log, func(i Info) { ready <- i })
+		failure = run(ctx, opts, log, s, func(i Info) { ready <- i })
 	}()
 	select {
 	case info := <-ready:

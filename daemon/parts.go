@@ -35,13 +35,20 @@ func (d *daemon) startParts(dir *socketDir, peers *net.TCPListener) error {
 		DaemonID: d.info.DaemonID, PeerTimeout: d.opts.PeerTimeout, Streams: d.opts.TCPStreams, Log: d.log,
 		Direct: d.direct(), ConnectTimeout: d.opts.PeerConnectTimeout, Backoff: d.opts.RDMABackoff, Metrics: d.metrics,
 	}
-	server := tcp.NewServer(peers, wire, d.startProbe(service), d.metrics)
+	source, transport := d.startProbe(service), shuffle.Transport(tcp.New(wire))
+	if d.seams.source != nil {
+		source = d.seams.source(source)
+	}
+	if d.seams.transport != nil {
+		transport = d.seams.transport(transport)
+	}
+	server := tcp.NewServer(peers, wire, source, d.metrics)
 	d.serve("connections of peers", server.Serve, server.Close)
 
 	d.peers = shuffle.NewPeers(shuffle.PeersOptions{
 		DaemonID:       d.info.DaemonID,
 		Local:          mem.New(service, d.metrics),
-		Transports:     []shuffle.Transport{tcp.New(wire)},
+		Transports:     []shuffle.Transport{transport},
 		ConnectTimeout: d.opts.PeerConnectTimeout,
 	}, d.metrics, d.log)
 	d.opened("connections to peers", func(context.Context) error { d.peers.Close(); return nil })

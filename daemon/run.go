@@ -31,7 +31,17 @@ type Info struct {
 // weft.daemon.grace, after no session was open and nothing kept for that long; ErrAlreadyRunning, if another daemon serves the directory. What it started
 // and opened is gone when it returns.
 func Run(ctx context.Context, opts options.Options, log *slog.Logger, ready func(Info)) error {
-	d := &daemon{opts: opts, log: log, metrics: metrics.NewSet(), started: time.Now(), broken: make(chan error, 1)}
+	return run(ctx, opts, log, seams{}, ready)
+}
+
+// seams are where a test puts itself between two parts; nil: nothing is there.
+type seams struct {
+	source    func(shuffle.Source) shuffle.Source       // before what peers are served with
+	transport func(shuffle.Transport) shuffle.Transport // before what reaches peers
+}
+
+func run(ctx context.Context, opts options.Options, log *slog.Logger, s seams, ready func(Info)) error {
+	d := &daemon{opts: opts, log: log, seams: s, metrics: metrics.NewSet(), started: time.Now(), broken: make(chan error, 1)}
 	if err := d.start(ctx); err != nil {
 		return errors.Join(err, d.close())
 	}
@@ -51,6 +61,7 @@ func Run(ctx context.Context, opts options.Options, log *slog.Logger, ready func
 type daemon struct {
 	opts    options.Options
 	log     *slog.Logger
+	seams   seams
 	metrics *metrics.Set
 	started time.Time
 	info    Info

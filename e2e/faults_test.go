@@ -133,16 +133,20 @@ func truncateData(t *testing.T, b *broken) {
 // scrambleIndex fills an index file with random bytes.
 func scrambleIndex(t *testing.T, b *broken) {
 	b.toMapped(t)
-	file := b.mapOutputFile(t, ".index")
-	content, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, _ = rand.NewChaCha8([32]byte{1}).Read(content)
-	if err := os.WriteFile(file, content, 0o644); err != nil {
+	if err := scramble(b.mapOutputFile(t, ".index")); err != nil {
 		t.Fatal(err)
 	}
 	b.checkBadMapOutput(t)
+}
+
+// scramble fills a file with as many random bytes as it has.
+func scramble(path string) error {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	_, _ = rand.NewChaCha8([32]byte{1}).Read(content)
+	return os.WriteFile(path, content, 0o644)
 }
 
 // killParent kills the executor that started the daemon of its host. The daemon stays for the others, and for the executor that Spark

@@ -66,6 +66,7 @@ type Run struct {
 	markers string
 	stdout  output
 	stderr  output
+	cancel  func() // ends it, and what waits for it
 	ended   chan struct{}
 	err     error
 }
@@ -125,6 +126,7 @@ func (c *Cluster) launch(t testing.TB, markers string, args []string) *Run {
 	t.Helper()
 	r := &Run{cluster: c, markers: markers, ended: make(chan struct{})}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	r.cancel = cancel
 	cmd := c.command(ctx, "submit", args...)
 	cmd.Stdout, cmd.Stderr = &r.stdout, &r.stderr
 	if err := cmd.Start(); err != nil {

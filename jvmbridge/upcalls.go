@@ -17,6 +17,8 @@ import (
 // maxUpcalls is how many questions one JVM has at a time. One that it has not answered counts even after its asker gave up.
 const maxUpcalls = 64
 
+var errSessionEnded = shuffle.Errorf(shuffle.ReasonOwnerGone, "the executor's session with its daemon ended")
+
 // upcalls are a session's questions for blocks.
 type upcalls struct {
 	ses   *session
@@ -133,6 +135,8 @@ func (c *upcalls) alloc(ctx context.Context, length uint64) (*mempool.Lease, err
 		return nil, shuffle.Errorf(shuffle.ReasonTooLarge, "upcall arena (weft.memory.upcall): %v", err)
 	case errors.Is(err, mempool.ErrNoSpace):
 		return nil, shuffle.Errorf(shuffle.ReasonNoSpace, "upcall arena (weft.memory.upcall): %v", err)
+	case errors.Is(err, mempool.ErrClosed):
+		return nil, errSessionEnded
 	case err != nil:
 		return nil, fmt.Errorf("upcall arena: %w", err)
 	}
@@ -175,7 +179,7 @@ func (c *upcalls) await(ctx context.Context, u *upcall, answer chan struct{}) er
 // whyNot is the error of an asker that did not get an answer.
 func (c *upcalls) whyNot(ctx context.Context) error {
 	if c.ses.ctx.Err() != nil {
-		return shuffle.Errorf(shuffle.ReasonOwnerGone, "the executor's session with its daemon ended")
+		return errSessionEnded
 	}
 	return fmt.Errorf("the executor did not answer: %w", context.Cause(ctx))
 }

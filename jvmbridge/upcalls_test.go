@@ -325,6 +325,25 @@ func TestAFullUpcallArena(t *testing.T) {
 }
 
 // Peers may ask before the executor has attached its descriptor socket.
+// The session may end between the answer and the memory for it: the owner is gone then, and nothing is broken in the daemon.
+func TestTheSessionsEndWhileMemoryIsWaitedFor(t *testing.T) {
+	r := newRig(t, table, func(o *jvmbridge.Options) { o.UpcallBytes, o.MemoryWait = 1<<20, patience })
+	s := r.dialRaw(t, bridgetest.Hello("app", "1"))
+	first, full := upcall(t, r, s, t.Context())
+	s.send(openedWith(first, 700_000))
+	if m := s.readUpcall(); m.GetCopyBlock() == nil {
+		t.Fatalf("%v, want CopyBlock", m)
+	}
+	second, waiting := upcall(t, r, s, t.Context())
+	s.send(openedWith(second, 700_000))
+	_ = s.frames.Close()
+	for _, result := range []chan shuffle.Found{full, waiting} {
+		if f := <-result; reasonOf(f) != shuffle.ReasonOwnerGone {
+			t.Errorf("%v, want owner_gone", f.Err)
+		}
+	}
+}
+
 func TestUpcallsWaitForAttach(t *testing.T) {
 	r := newRig(t, table, nil)
 	conn := r.connect(t)

@@ -36,11 +36,13 @@ var allowed = map[string][]string{
 	"weft/verbs":           {"weft/internal/invariants"}, // no policy: it knows nothing of blocks
 	"weft/verbs/verbstest": {"weft/verbs", "weft/internal/leakcheck"},
 
-	"weft/scripts/...": {},                       // tools of the test hosts
-	"weft/e2e":         {"weft/internal/status"}, // it uses what users have
-	"weft/e2e/data":    {"weft/bigdl/data/..."},  // data sets beside Hadoop's own programs
+	"weft/scripts/...":   {},                                              // tools of the test hosts
+	"weft/scripts/chaos": {"weft/internal/chaos"},                         // the record of its two halves
+	"weft/e2e":           {"weft/internal/status", "weft/internal/chaos"}, // it uses what users have
+	"weft/e2e/data":      {"weft/bigdl/data/..."},                         // data sets beside Hadoop's own programs
 
-	"weft/internal/arch": {},
+	"weft/internal/arch":  {},
+	"weft/internal/chaos": {}, // words and times: it knows nothing of what is broken
 	"weft/internal/doctor": {
 		"weft/daemon", "weft/shuffle", "weft/shuffle/mempool", "weft/shuffle/rdma", "weft/shuffle/tcp", "weft/verbs",
 		"weft/internal/metrics", "weft/internal/options", "weft/internal/status", "weft/internal/version",

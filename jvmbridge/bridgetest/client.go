@@ -142,6 +142,12 @@ func (c *Client) SendBytes(b []byte) error {
 	return err
 }
 
+// SendOnDescriptors sends bytes on the descriptor socket, where none belong.
+func (c *Client) SendOnDescriptors(b []byte) error {
+	_, err := c.descriptors.Write(b)
+	return err
+}
+
 func (c *Client) read() (*bridgepb.ToJvm, error) {
 	m := &bridgepb.ToJvm{}
 	return m, ReadFrame(c.frames, m)
@@ -277,6 +283,9 @@ func (c *Client) closeSockets() {
 		}
 	}
 }
+
+// HangUp closes the sockets, as the end of the process does. What was delivered can be read until Close.
+func (c *Client) HangUp() { c.closeSockets() }
 
 // Close ends the session and the mappings: blocks that it delivered must not be read any more.
 func (c *Client) Close() {

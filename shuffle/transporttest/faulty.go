@@ -21,19 +21,8 @@ type faulty struct {
 }
 
 func (f *faulty) Dial(ctx context.Context, peer shuffle.PeerAddr) (shuffle.Conn, error) {
-	if r := f.script.next("dial"); r != nil {
-		switch {
-		case r.action == "delay":
-			select {
-			case <-time.After(r.delay):
-			case <-ctx.Done():
-				return nil, context.Cause(ctx)
-			}
-		case r.reason != shuffle.ReasonNone:
-			return nil, shuffle.Errorf(r.reason, "fault")
-		default:
-			return nil, errFault
-		}
+	if err := f.script.next("dial").before(ctx); err != nil {
+		return nil, err
 	}
 	c, err := f.Transport.Dial(ctx, peer)
 	if err != nil {
@@ -42,6 +31,25 @@ func (f *faulty) Dial(ctx context.Context, peer shuffle.PeerAddr) (shuffle.Conn,
 	fc := &faultyConn{Conn: c, script: f.script, closed: make(chan struct{})}
 	fc.none.L = &fc.mu
 	return fc, nil
+}
+
+// before does what a rule, or none, says with a call that it can delay or fail.
+func (r *rule) before(ctx context.Context) error {
+	switch {
+	case r == nil:
+		return nil
+	case r.action == "delay":
+		select {
+		case <-time.After(r.delay):
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	case r.reason != shuffle.ReasonNone:
+		return shuffle.Errorf(r.reason, "fault")
+	default:
+		return errFault
+	}
 }
 
 type faultyConn struct {
@@ -83,7 +91,12 @@ func (c *faultyConn) read(req shuffle.ReadRequest) {
 			req.Done = done
 			c.Conn.Read([]shuffle.ReadRequest{req})
 		},
-		func(_ []shuffle.Located, err error) { end(err) })
+		func(_ []shuffle.Located, err error) {
+			if r != nil && r.action == "fail" && r.reason != shuffle.ReasonNone {
+				c.Release(req.Release) // an owner that answers takes handles back, whatever it answers
+			}
+			end(err)
+		})
 }
 
 // locatedResult carries an answer through the error that apply's start reports.
@@ -176,4 +189,19 @@ func (c *faultyConn) Close() error {
 		c.none.Wait()
 	}
 	return err
+}
+
+// FaultySource is source src, except for what the script's rules of serve break: with "fail lost" the owner's daemon fails by itself.
+func FaultySource(src shuffle.Source, s *Script) shuffle.Source { return &faultySource{src, s} }
+
+type faultySource struct {
+	shuffle.Source
+	script *Script
+}
+
+func (f *faultySource) Locate(ctx context.Context, req *shuffle.LocateRequest) ([]shuffle.Found, error) {
+	if err := f.script.next("serve").before(ctx); err != nil {
+		return nil, err
+	}
+	return f.Source.Locate(ctx, req)
 }

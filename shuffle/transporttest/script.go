@@ -12,7 +12,7 @@ import (
 
 // Script says which operations of a transport go wrong, and how: rules separated by ";", each of them
 //
-//	<dial|locate|read> <n|*> <action>
+//	<dial|locate|read|serve> <n|*> <action>
 //
 // where n counts the operations of that kind from 1, over all connections, and the action is
 //
@@ -22,12 +22,12 @@ import (
 //	corrupt <i>        it is done, but bit 0 of byte i of its memory is flipped (i modulo its length)
 //	kill               the connection breaks before it is done
 //
-// The first rule that fits counts. String prints the script.
+// What an owner serves (see FaultySource) can fail, or be delayed. The first rule that fits counts. String prints the script.
 type Script struct {
-	rules []rule
-
 	mu    sync.Mutex
+	rules []rule
 	count map[string]int
+	met   int
 }
 
 type rule struct {
@@ -72,7 +72,7 @@ func parseRule(words []string) (r rule, err error) {
 		return r, fmt.Errorf("want an operation, a number and an action")
 	}
 	r.op, r.action = words[0], words[2]
-	if r.op != "dial" && r.op != "locate" && r.op != "read" {
+	if r.op != "dial" && r.op != "locate" && r.op != "read" && r.op != "serve" {
 		return r, fmt.Errorf("unknown operation %q", r.op)
 	}
 	if words[1] != "*" {
@@ -102,8 +102,8 @@ func parseRule(words []string) (r rule, err error) {
 	default:
 		err = fmt.Errorf("unknown action %q", r.action)
 	}
-	if r.op == "dial" && r.action != "fail" && r.action != "delay" {
-		err = fmt.Errorf("a dial can only fail or be delayed")
+	if (r.op == "dial" || r.op == "serve") && r.action != "fail" && r.action != "delay" {
+		err = fmt.Errorf("a %s can only fail or be delayed", r.op)
 	}
 	return r, err
 }
@@ -122,6 +122,8 @@ func parseReason(word string) (shuffle.Reason, error) {
 
 // String is the script as Parse reads it.
 func (s *Script) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	rules := make([]string, len(s.rules))
 	for i, r := range s.rules {
 		n := "*"
@@ -140,10 +142,40 @@ func (s *Script) next(op string) *rule {
 	s.count[op]++
 	for i := range s.rules {
 		if r := &s.rules[i]; r.op == op && (r.n == 0 || r.n == s.count[op]) {
+			s.met++
 			return r
 		}
 	}
 	return nil
+}
+
+// Add puts rules before the others while the script is in use. Their numbers count from now on. Rules for what is past are dropped.
+func (s *Script) Add(text string) error {
+	more, err := Parse(text)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range more.rules {
+		if r := &more.rules[i]; r.n > 0 {
+			r.n += s.count[r.op]
+		}
+	}
+	for _, r := range s.rules {
+		if r.n == 0 || r.n > s.count[r.op] {
+			more.rules = append(more.rules, r)
+		}
+	}
+	s.rules = more.rules
+	return nil
+}
+
+// Met is how many operations a rule was applied to.
+func (s *Script) Met() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.met
 }
 
 // Count is how many operations of a kind there were.
