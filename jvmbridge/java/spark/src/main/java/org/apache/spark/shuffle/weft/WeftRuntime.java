@@ -59,7 +59,8 @@ final class WeftRuntime implements SessionListener {
             traffic,
             workers,
             SparkSettings.transportConf(env.conf()),
-            off);
+            off,
+            Outliving.isOn(env.conf()) ? settings.connectTimeoutMs : -1);
     if (bridge != null && !isDriver()) {
       try {
         directory.join(); // before any of this executor's blocks can be asked for
@@ -239,6 +240,7 @@ final class WeftRuntime implements SessionListener {
         System.err.println(summary());
       }
     }
+    fetcher.close();
     if (bridge != null) {
       bridge.close();
     }
