@@ -10,6 +10,7 @@ import java.util.Map;
 import java.util.Queue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -254,6 +255,10 @@ final class Session {
 
   /** Ends the session from any thread. */
   void close(String cause) {
-    loop.execute(() -> end(cause));
+    try {
+      loop.execute(() -> end(cause));
+    } catch (RejectedExecutionException e) {
+      LOG.debug("weft: the session has ended with the bridge", e);
+    }
   }
 }
