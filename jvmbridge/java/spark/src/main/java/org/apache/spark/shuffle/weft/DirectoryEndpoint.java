@@ -61,6 +61,11 @@ final class DirectoryEndpoint implements RpcEndpoint {
     }
   }
 
+  void takeOver(String executor, Endpoint endpoint) {
+    LOG.info("weft: what executor {} left is served by the daemon at {}", executor, endpoint);
+    table.takeOver(executor, endpoint);
+  }
+
   CompletableFuture<Endpoint> lookup(String executor) {
     return executor.equals(DRIVER) ? driver.get() : table.lookup(executor);
   }
@@ -103,6 +108,9 @@ final class DirectoryEndpoint implements RpcEndpoint {
         Endpoint endpoint = DirectoryMessages.announced(message);
         LOG.info("weft: executor {} is served by the daemon at {}", executor, endpoint);
         table.announce(executor, endpoint, DirectoryMessages.keeps(message));
+        for (String other : DirectoryMessages.takenOver(message)) {
+          takeOver(other, endpoint);
+        }
         context.reply(DirectoryMessages.DONE);
         break;
       case DirectoryMessages.WITHDRAW:

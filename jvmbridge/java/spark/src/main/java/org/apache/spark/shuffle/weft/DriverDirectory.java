@@ -1,6 +1,7 @@
 package org.apache.spark.shuffle.weft;
 
 import java.util.BitSet;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
@@ -28,8 +29,9 @@ final class DriverDirectory implements Directory {
   }
 
   @Override
-  public void announce(Endpoint mine, boolean keeps) {
+  public void announce(Endpoint mine, boolean keeps, List<String> takenOver) {
     own = mine;
+    takenOver.forEach(executor -> endpoint.takeOver(executor, mine));
   }
 
   /** A shuffle has ended. */

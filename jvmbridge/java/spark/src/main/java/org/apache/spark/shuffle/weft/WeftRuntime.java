@@ -175,7 +175,14 @@ final class WeftRuntime implements SessionListener {
   // ---- sessions
 
   @Override
-  public void opened(List<String> addresses, int port, byte[] daemonId, String device, boolean software, boolean keeps) {
+  public void opened(
+      List<String> addresses,
+      int port,
+      byte[] daemonId,
+      String device,
+      boolean software,
+      boolean keeps,
+      List<String> takenOver) {
     fetcher.traffic().daemonHas(device, software);
     String[] at =
         addresses.isEmpty()
@@ -186,7 +193,7 @@ final class WeftRuntime implements SessionListener {
     if (!keeps && Outliving.isOn(env.conf()) && !isDriver()) {
       LOG.warn("weft: this node's daemon does not keep map outputs after their executor's end: then their tasks run again. Its log has the reason");
     }
-    directory.announce(endpoint, keeps);
+    directory.announce(endpoint, keeps, takenOver);
     if (keeps) {
       directory.ended().stream().forEach(bridge::unregisterShuffle); // nobody may have told this daemon, for lack of an executor here
     }
