@@ -20,6 +20,8 @@ func TestOutlive(t *testing.T) {
 		t.Run(version+"/killed", func(t *testing.T) { testKilled(t, outliveCluster(t, version)) })
 		t.Run(version+"/released", func(t *testing.T) { testReleased(t, outliveCluster(t, version)) })
 		t.Run(version+"/off", func(t *testing.T) { testOff(t, outliveCluster(t, version)) })
+		t.Run(version+"/daemon killed", func(t *testing.T) { testDaemonKilled(t, outliveCluster(t, version)) })
+		t.Run(version+"/daemon replaced", func(t *testing.T) { testDaemonReplaced(t, outliveCluster(t, version)) })
 		t.Run(version+"/daemon lost", func(t *testing.T) { testDaemonLost(t, outliveCluster(t, version)) })
 	}
 }
@@ -112,7 +114,8 @@ func testReleased(t *testing.T, c *Cluster) {
 	r.checkNothingAgain(t)
 }
 
-// testDaemonLost kills the executors of a host and its daemon: their map outputs are lost, and theirs alone run again.
+// testDaemonLost kills the executors of a host and its daemon, and removes what the next one there has to know: their map outputs are lost,
+// and theirs alone run again.
 func testDaemonLost(t *testing.T, c *Cluster) {
 	r := c.StartStopping(t, c.WithWeft().With(fourExecutors), "bigblocks")
 	r.Await(t, "mapped")
@@ -122,6 +125,10 @@ func testDaemonLost(t *testing.T, c *Cluster) {
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
+	}
+	c.Signal(t, Host1, "weft", syscall.SIGSTOP)
+	if err := os.RemoveAll(filepath.Join(c.socketDir(Host1), "keeping")); err != nil {
+		t.Fatal(err)
 	}
 	c.Signal(t, Host1, "weft", syscall.SIGKILL)
 	r.Release(t, "go")
@@ -147,6 +154,13 @@ func testDaemonLost(t *testing.T, c *Cluster) {
 // checkNothingAgain checks that every map output was computed once, nothing failed, and nothing is left.
 func (r *Run) checkNothingAgain(t *testing.T) {
 	t.Helper()
+	r.checkComputedOnce(t)
+	r.cluster.checkLeft(t)
+	r.cluster.checkNothingKept(t)
+}
+
+func (r *Run) checkComputedOnce(t *testing.T) {
+	t.Helper()
 	r.checkResults(t, 1)
 	job := r.Shuffled(t)["bigblocks"]
 	t.Logf("%+v", *job)
@@ -156,8 +170,6 @@ func (r *Run) checkNothingAgain(t *testing.T) {
 	if job.RemoteBlocks == 0 {
 		t.Error("nothing was read from other executors")
 	}
-	r.cluster.checkLeft(t)
-	r.cluster.checkNothingKept(t)
 }
 
 // checkNothingKept checks that daemons leave when the application has ended, and their links with them. The Worker removes those of a daemon
@@ -165,6 +177,12 @@ func (r *Run) checkNothingAgain(t *testing.T) {
 func (c *Cluster) checkNothingKept(t *testing.T) {
 	t.Helper()
 	c.AwaitIdle(t, patience)
+	c.awaitNoLinks(t)
+}
+
+// awaitNoLinks waits until no host has a link to a map output.
+func (c *Cluster) awaitNoLinks(t *testing.T) {
+	t.Helper()
 	c.eventually(t, "no link is left", func() bool {
 		found := false
 		for _, host := range c.Hosts {
