@@ -44,10 +44,12 @@ func newBoundedNode(t *testing.T, most int64) *keepingNode {
 	m := metrics.NewSet()
 	k.node = &node{t: t, metrics: m, app: App{ID: "app-1", Token: [32]byte{1}}}
 	k.keeping = &Keeping{
-		Name:   keptName,
+		Name: keptName,
 		Record: func(left Left) (func(), error) {
 			k.recorded = append(k.recorded, left)
-			return func() { k.recorded = slices.DeleteFunc(k.recorded, func(l Left) bool { return l.Dirs[0] == left.Dirs[0] }) }, nil
+			return func() {
+				k.recorded = slices.DeleteFunc(k.recorded, func(l Left) bool { return l.Dirs[0] == left.Dirs[0] })
+			}, nil
 		},
 		Watch: func(driver string, gone func(error)) func() {
 			k.watched = append(k.watched, driver)

@@ -30,7 +30,9 @@ func (k *keepingNode) restart() (released *int) {
 	k.t.Cleanup(k.registry.Close)
 	released = new(int)
 	for _, l := range left {
-		forget := func() { k.recorded = slices.DeleteFunc(k.recorded, func(r Left) bool { return r.Dirs[0] == l.Dirs[0] }) }
+		forget := func() {
+			k.recorded = slices.DeleteFunc(k.recorded, func(r Left) bool { return r.Dirs[0] == l.Dirs[0] })
+		}
 		if err := k.registry.TakeOver(l, forget, func() { *released++ }); err != nil {
 			k.t.Log(err)
 		}

@@ -59,7 +59,7 @@ func TestResetIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	conn.Close()
-	expect(t, gone, "broke")
+	expect(t, gone, "reset") // it may come before the connection was there for the watch
 }
 
 func TestNobodyListens(t *testing.T) {
@@ -86,4 +86,37 @@ func TestNothingIsToldAfterStop(t *testing.T) {
 		t.Errorf("told %v after stop", err)
 	default:
 	}
+}
+
+// A connection that breaks is no end; that nobody listens any more is one.
+func TestBrokenConnectionIsMadeAgain(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if err := l.(*net.TCPListener).SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	gone := make(chan error, 2)
+	defer watch(l.Addr().String(), 0, func(err error) { gone <- err })()
+	for range 3 {
+		conn, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case err := <-gone:
+			t.Fatalf("told %v", err)
+		default:
+		}
+		conn.Close()
+	}
+	last, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	last.Close()
+	expect(t, gone, "refused")
 }
