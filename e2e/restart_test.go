@@ -76,7 +76,7 @@ func testServiceReplaced(t *testing.T, c *Cluster, conf Conf) {
 	for _, host := range c.Hosts {
 		c.Daemon(t, host, c.Weft())
 	}
-	r := c.StartStopping(t, conf.With(Conf{"spark.reducer.maxSizeInFlight": "2m"}), "bigblocks")
+	r := c.StartStopping(t, conf.With(Conf{"spark.reducer.maxSizeInFlight": "2m", "spark.weft.peer.retry": "100ms"}), "bigblocks")
 	r.Await(t, "mapped")
 	r.Release(t, "go")
 	r.Await(t, "reducing")

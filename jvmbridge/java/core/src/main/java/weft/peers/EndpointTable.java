@@ -60,20 +60,25 @@ public final class EndpointTable {
     set(executor, null);
   }
 
-  /** The executor is gone. What it announced stays, where its daemon serves what it left. */
-  public synchronized void remove(String executor) {
+  /**
+   * The executor is gone. What it announced stays, where its daemon serves what it left.
+   *
+   * @return whether that is so
+   */
+  public synchronized boolean remove(String executor) {
     living.remove(executor);
     Endpoint heir = heirs.remove(executor);
     if (heir != null) {
       inherit(executor, heir);
     }
     if (outlived.contains(executor)) {
-      return;
+      return true;
     }
     CompletableFuture<Endpoint> entry = entries.remove(executor);
     if (entry != null) {
       entry.complete(null);
     }
+    return false;
   }
 
   /** The executor's daemon, or null where it runs without; pending while it is still opening its session. */

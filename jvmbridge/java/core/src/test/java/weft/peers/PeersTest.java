@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
 import java.util.List;
@@ -119,9 +120,9 @@ class PeersTest {
     table.announce("2", B, false);
     table.announce("3", A, true);
     table.withdraw("3");
-    table.remove("1");
-    table.remove("2");
-    table.remove("3");
+    assertTrue(table.remove("1"));
+    assertFalse(table.remove("2"));
+    assertFalse(table.remove("3"));
     assertEquals(A, table.lookup("1").join());
     assertNull(table.lookup("2").join(), "its last daemon keeps nothing");
     assertNull(table.lookup("3").join(), "it had lost its daemon");

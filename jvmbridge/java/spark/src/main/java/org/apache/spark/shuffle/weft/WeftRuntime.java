@@ -101,8 +101,16 @@ final class WeftRuntime implements SessionListener {
   private Directory newDirectory() {
     long timeoutMs = settings.connectTimeoutMs + DIRECTORY_EXTRA_MS;
     return isDriver()
-        ? new DriverDirectory(env.rpcEnv(), () -> bridge.open(), timeoutMs)
+        ? new DriverDirectory(env.rpcEnv(), () -> bridge.open(), this::leftNothing, timeoutMs)
         : new DirectoryClient(env.conf(), env.rpcEnv(), env.executorId(), timeoutMs);
+  }
+
+  /** Spark was promised that map outputs outlive their executors: those of this one do not. */
+  private void leftNothing(String executor) {
+    if (Outliving.isOn(env.conf())) {
+      LOG.info("weft: no daemon has what executor {} left; Spark is told that its map outputs are lost", executor);
+      Outliving.forget(env, executor);
+    }
   }
 
   private Hello hello() {

@@ -11,6 +11,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.ObjectInputStream;
 import java.io.ObjectOutputStream;
 import java.io.ObjectStreamClass;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import org.apache.spark.rpc.RpcAddress;
@@ -23,7 +24,8 @@ class DirectoryTest {
   private static final Endpoint DRIVER = new Endpoint(new String[] {"10.0.0.9"}, 1, new byte[16]);
 
   private final CompletableFuture<Endpoint> driver = new CompletableFuture<>();
-  private final DirectoryEndpoint directory = new DirectoryEndpoint(null, () -> driver);
+  private final List<String> leftNothing = new ArrayList<>();
+  private final DirectoryEndpoint directory = new DirectoryEndpoint(null, () -> driver, e -> leftNothing.add(e));
 
   @Test
   void executorsJoinAnnounceAndAreFound() throws Exception {
@@ -46,8 +48,10 @@ class DirectoryTest {
     ask("h1", DirectoryMessages.announce("1", A, false, List.of()));
     directory.onDisconnected(new RpcAddress("h7", 1));
     assertEquals(A, found("1"));
+    assertEquals(List.of(), leftNothing, "of a stranger nothing is told");
     directory.onDisconnected(new RpcAddress("h1", 1));
     assertNull(found("1"));
+    assertEquals(List.of("1"), leftNothing);
   }
 
   @Test
@@ -56,6 +60,7 @@ class DirectoryTest {
     ask("h1", DirectoryMessages.announce("1", A, true, List.of()));
     directory.onDisconnected(new RpcAddress("h1", 1));
     assertEquals(A, found("1"));
+    assertEquals(List.of(), leftNothing);
   }
 
   @Test
