@@ -1,17 +1,21 @@
 package daemon
 
 import (
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"weft/internal/leakcheck"
+	"weft/internal/options"
 	"weft/internal/pb/blockpb"
 	"weft/internal/pb/bridgepb"
 	"weft/internal/status"
 	"weft/jvmbridge/bridgetest"
+	"weft/shuffle"
 )
 
 // driver is what daemons watch: a listener and the connections to it.
@@ -119,8 +123,8 @@ func TestEndedExecutorIsServedUntilItsDriverEnds(t *testing.T) {
 	wantReason(t, reader.fetch(t, reader.shuffled(owner, 0, 0, 2)), blockpb.Reason_REASON_OWNER_GONE)
 }
 
-// Who breaks the rules leaves nothing, and neither does a daemon that ends.
-func TestNothingOutlivesAViolationOrTheDaemon(t *testing.T) {
+// Who breaks the rules leaves nothing.
+func TestNothingOutlivesAViolation(t *testing.T) {
 	leakcheck.Check(t)
 	a := startDaemon(t, testOptions(t))
 	driver := startDriver(t)
@@ -131,66 +135,155 @@ func TestNothingOutlivesAViolationOrTheDaemon(t *testing.T) {
 	eventually(t, "the links of who broke the rules are removed", func() bool { return len(bad.kept(t)) == 0 })
 	good.end(t)
 	eventually(t, "the session has ended", func() bool { return len(a.status(t).Sessions) == 0 })
+	eventually(t, "one is recorded", func() bool { return len(records(t, a.opts.SocketDir)) == 1 })
 	if len(good.kept(t)) != 1 {
 		t.Errorf("the other executor's links: %v", good.kept(t))
 	}
-	a.stop()
-	if left := good.kept(t); len(left) != 0 {
-		t.Errorf("the daemon left %v", left)
+}
+
+// records are the files about executors whose map outputs are linked.
+func records(t testing.TB, socketDir string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(socketDir, keptStore, "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// A daemon that ends, in good order or killed, leaves what it kept to the next one of its directory: a reader that knows the old one's id
+// and port gets the map outputs of an executor that ended before, and of one that ended with it.
+func TestNextDaemonServesWhatWasLeft(t *testing.T) {
+	for what, end := range map[string]func(*child){
+		"killed":  (*child).kill,
+		"SIGTERM": func(c *child) { c.end() },
+	} {
+		t.Run(what, func(t *testing.T) {
+			leakcheck.Check(t)
+			opts := testOptions(t)
+			c := startChild(t, opts)
+			driver := startDriver(t)
+			socket := filepath.Join(c.dir, BridgeSocket)
+			first, last := joinKept(t, socket, "1", driver), joinKept(t, socket, "2", driver)
+			want := first.mapOutput(t, 0, 0, 10, 100_000)
+			wantLast := last.mapOutput(t, 0, 1, 1000)
+			first.end(t)
+			eventually(t, "the session has ended", func() bool { return len(statusOf(t, c.dir).Departed) == 1 })
+			end(c)
+			last.end(t)
+			if len(first.kept(t)) != 1 || len(last.kept(t)) != 1 || len(records(t, opts.SocketDir)) != 2 {
+				t.Fatalf("left: %v, %v, recorded in %v", first.kept(t), last.kept(t), records(t, opts.SocketDir))
+			}
+
+			port := uint16(first.Welcome.GetPeerPort())
+			opts.NetPort = options.PortRange{Low: port, High: port}
+			next, other := startDaemon(t, opts), startDaemon(t, testOptions(t))
+			if s := next.status(t).Departed; len(s) != 2 || s[0] != (status.Departed{App: "app", Executor: "1", MapOutputs: 1, MapOutputBytes: 100_010}) {
+				t.Errorf("departed: %+v", s)
+			}
+			afar, local := join(t, other.BridgeSocket, "app", "3"), join(t, next.BridgeSocket, "app", "4")
+			if got := local.Welcome.GetTakenOver(); len(got) != 2 || got[0] != "1" || got[1] != "2" {
+				t.Errorf("executors of the application that were taken over: %v", got)
+			}
+			for transport, reader := range map[string]*executor{"tcp": afar, "mem": local} {
+				got := reader.fetch(t, reader.shuffled(first, 0, 0, 2)) // by the id of the daemon that has ended
+				wantBlocks(t, got, want, transport)
+				reader.release(t, got)
+				got = reader.fetch(t, reader.shuffled(last, 0, 1, 1))
+				wantBlocks(t, got, wantLast, transport)
+				reader.release(t, got)
+			}
+			stranger := join(t, next.BridgeSocket, "another", "1")
+			if got := stranger.Welcome.GetTakenOver(); len(got) != 0 {
+				t.Errorf("another application is told of %v", got)
+			}
+
+			driver.kill()
+			eventually(t, "the links are removed", func() bool { return len(first.kept(t))+len(last.kept(t)) == 0 })
+			eventually(t, "nothing is recorded", func() bool { return len(records(t, opts.SocketDir)) == 0 })
+		})
 	}
 }
 
-// A daemon that is killed with all its executors and the driver leaves links. The next one of the directory removes them, and nothing else.
-func TestKilledDaemonsLinksAreRemoved(t *testing.T) {
+// Where the driver ended while no daemon was there, the next one removes the links. Files that it did not write harm nothing.
+func TestNextDaemonRemovesWhatNobodyNeeds(t *testing.T) {
 	opts := testOptions(t)
 	c := startChild(t, opts)
 	driver := startDriver(t)
 	owner := joinKept(t, filepath.Join(c.dir, BridgeSocket), "1", driver)
 	owner.mapOutput(t, 0, 0, 10)
-	strange := filepath.Join(filepath.Dir(owner.dir), keptPrefix+"of-somebody-else")
-	precious := t.TempDir()
-	link := filepath.Join(filepath.Dir(owner.dir), keptPrefix+strings.Repeat("0", 32))
-	for _, err := range []error{os.Mkdir(strange, 0o700), os.WriteFile(filepath.Join(precious, "data"), nil, 0o600), os.Symlink(precious, link)} {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	list, err := openKeptList(filepath.Join(c.dir, keptFile))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range []string{strange, link, filepath.Join(precious, "absent", keptPrefix+strings.Repeat("0", 32)), "relative"} {
-		if err := list.add(path); err != nil {
-			t.Fatal(err)
-		}
-	}
 	c.kill()
 	driver.kill()
 	owner.end(t)
-	if len(owner.kept(t)) != 3 {
-		t.Fatalf("the killed daemon left %v", owner.kept(t))
+
+	precious := filepath.Join(t.TempDir(), "precious")
+	if err := os.MkdirAll(filepath.Join(precious, "1-0"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s := &store{filepath.Join(opts.SocketDir, keptStore)}
+	strange := []string{}
+	for name, content := range map[string]string{
+		"torn.json":     `{"App":{"ID":"app"`,
+		"else.json":     `{"App":{"ID":"app","Token":[1]},"Executor":"9","UID":0,"Driver":"127.0.0.1:1","Dirs":["` + precious + `/1-0"]}`,
+		"relative.json": `{"App":{"ID":"app","Token":[1]},"Executor":"9","UID":0,"Driver":"127.0.0.1:1","Dirs":["x/` + keptPrefix + strings.Repeat("0", 32) + `/1-0"]}`,
+		"empty.json":    `{}`,
+	} {
+		strange = append(strange, filepath.Join(s.path, name))
+		if err := os.WriteFile(filepath.Join(s.path, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	half := filepath.Join(s.path, "half.json"+unwritten)
+	if err := os.WriteFile(half, nil, 0o600); err != nil {
+		t.Fatal(err)
 	}
 	startDaemon(t, opts)
-	if left := owner.kept(t); len(left) != 1 || left[0] != strange {
-		t.Errorf("left: %v, should be %s alone", left, strange)
-	}
-	if _, err := os.Stat(filepath.Join(precious, "data")); err != nil {
-		t.Errorf("a symbolic link was followed: %v", err)
-	}
-	if content, err := os.ReadFile(list.path); err != nil || string(content) != strange+"\nrelative\n" {
-		t.Errorf("the list: %q, %v; what could not be removed stays in it", content, err)
+	eventually(t, "the links are removed", func() bool { return len(owner.kept(t)) == 0 })
+	slices.Sort(strange)
+	eventually(t, "what the killed daemon wrote is removed", func() bool { return slices.Equal(records(t, opts.SocketDir), strange) })
+	if _, err := os.Stat(filepath.Join(precious, "1-0")); err != nil {
+		t.Errorf("a directory that is none for links was removed: %v", err)
 	}
 }
 
-func TestAPathWithALineBreakIsNotRecorded(t *testing.T) {
-	list, err := openKeptList(filepath.Join(t.TempDir(), keptFile))
+// The tokens of applications are nobody else's to read.
+func TestStoreIsTheDaemonsAlone(t *testing.T) {
+	dir := t.TempDir()
+	s, err := openStore(filepath.Join(dir, keptStore))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := list.add("/a\n/b/" + keptPrefix + strings.Repeat("0", 32)); err == nil {
-		t.Error("it was")
+	forget, err := s.add(shuffle.Left{Executor: "1"})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if removed, err := list.sweep(); removed != 0 || err != nil {
-		t.Errorf("swept %d, %v", removed, err)
+	files := records(t, dir)
+	if len(files) != 1 {
+		t.Fatalf("%v", files)
+	}
+	if info, err := os.Stat(files[0]); err != nil || info.Mode() != 0o600 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+	forget()
+	forget()
+	if left := records(t, dir); len(left) != 0 {
+		t.Errorf("%v is left", left)
+	}
+	if _, err := s.add(shuffle.Left{Executor: strings.Repeat("x", maxRecord)}); err == nil || len(records(t, dir)) != 0 {
+		t.Errorf("a record that cannot be read was written: %v", err)
+	}
+
+	for what, lay := range map[string]func(path string) error{
+		"open to others": func(path string) error { return errors.Join(os.Mkdir(path, 0o700), os.Chmod(path, 0o710)) },
+		"a link":         func(path string) error { return os.Symlink(dir, path) },
+		"a file":         func(path string) error { return os.WriteFile(path, nil, 0o600) },
+	} {
+		path := filepath.Join(t.TempDir(), keptStore)
+		if err := lay(path); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := openStore(path); err == nil || !strings.Contains(err.Error(), "remove it") {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
 }

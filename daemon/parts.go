@@ -19,20 +19,21 @@ func (d *daemon) startParts(dir *socketDir, peers *net.TCPListener) error {
 	d.budget = mempool.NewBudget(d.opts.MemoryMax)
 	d.opened("memory", d.checkMemory)
 	d.startDevice()
-	keeping, err := d.keeping(dir)
+	left, err := openKept(dir)
 	if err != nil {
 		return err
 	}
-	registry := shuffle.RegistryOptions{FilesMax: d.opts.FilesMax, SkipChecksums: !d.opts.Checksum, Keeping: keeping}
+	registry := shuffle.RegistryOptions{FilesMax: d.opts.FilesMax, SkipChecksums: !d.opts.Checksum, Keeping: d.keeping(left)}
 	if d.device != nil {
 		registry.Closing = d.device.Forget
 	}
 	d.registry = shuffle.NewRegistry(registry, d.metrics, d.log)
 	d.opened("kept map outputs", func(context.Context) error { d.registry.Close(); return nil })
+	d.takeOver(left)
 	service := shuffle.NewService(d.registry)
 
 	wire := tcp.Options{
-		DaemonID: d.info.DaemonID, PeerTimeout: d.opts.PeerTimeout, Streams: d.opts.TCPStreams, Log: d.log,
+		DaemonID: d.info.DaemonID, Former: d.former, PeerTimeout: d.opts.PeerTimeout, Streams: d.opts.TCPStreams, Log: d.log,
 		Direct: d.direct(), ConnectTimeout: d.opts.PeerConnectTimeout, Backoff: d.opts.RDMABackoff, Metrics: d.metrics,
 	}
 	source, transport := d.startProbe(service), shuffle.Transport(tcp.New(wire))
@@ -47,6 +48,7 @@ func (d *daemon) startParts(dir *socketDir, peers *net.TCPListener) error {
 
 	d.peers = shuffle.NewPeers(shuffle.PeersOptions{
 		DaemonID:       d.info.DaemonID,
+		Former:         d.former,
 		Local:          mem.New(service, d.metrics),
 		Transports:     []shuffle.Transport{transport},
 		ConnectTimeout: d.opts.PeerConnectTimeout,

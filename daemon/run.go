@@ -66,6 +66,7 @@ type daemon struct {
 	started time.Time
 	info    Info
 	idle    *idle
+	former  [][16]byte // ids of daemons before this one that left something
 
 	device   *rdma.Node // nil: there is none
 	budget   *mempool.Budget

@@ -179,8 +179,7 @@ func (c *Cluster) socketDir(host string) string {
 // Daemon starts a daemon in externalDir, and ends it with the test.
 func (c *Cluster) Daemon(t *testing.T, host, binary string) {
 	t.Helper()
-	c.Background(t, "daemon-"+host, host, binary, "daemon", "--socket-dir", externalDir)
-	c.awaitDaemon(t, host)
+	c.daemon(t, "daemon-"+host, host, binary)
 }
 
 // buildPoisoning builds a daemon with all assertions, that fills freed memory with poison.

@@ -43,7 +43,7 @@ func TestTwoApplications(t *testing.T) {
 // externalDir is where a service keeps its sockets.
 const externalDir = "/run/weft"
 
-// TestExternalDaemon runs an application with daemons that run as a service, and again when they are gone: then every block goes by Netty,
+// TestExternalDaemon runs an application with daemons that run as a service, which are replaced by others in its midst, and again when they are gone: then every block goes by Netty,
 // and nobody starts a daemon.
 func TestExternalDaemon(t *testing.T) {
 	c := cluster(t, "4.1.3", 2)
@@ -69,6 +69,7 @@ func TestExternalDaemon(t *testing.T) {
 			}
 		}
 	})
+	t.Run("replaced", func(t *testing.T) { testServiceReplaced(t, c, conf) })
 	t.Run("absent", func(t *testing.T) {
 		r := c.Submit(t, conf, jobs...)
 		r.checkResults(t, len(jobs))

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -19,7 +20,15 @@ func TestOutlive(t *testing.T) {
 	for _, version := range []string{"4.1.3", "3.5.9"} {
 		t.Run(version+"/killed", func(t *testing.T) { testKilled(t, outliveCluster(t, version)) })
 		t.Run(version+"/released", func(t *testing.T) { testReleased(t, outliveCluster(t, version)) })
-		t.Run(version+"/off", func(t *testing.T) { testOff(t, outliveCluster(t, version)) })
+		t.Run(version+"/off", func(t *testing.T) {
+			testOff(t, outliveCluster(t, version), Conf{"spark.weft.outlive": "false"})
+		})
+		t.Run(version+"/driver without weft", func(t *testing.T) {
+			testOff(t, outliveCluster(t, version), Conf{"spark.driver.extraJavaOptions": "-Dio.netty.transport.noNative=true"})
+		})
+		t.Run(version+"/not kept", func(t *testing.T) { testNotKept(t, outliveCluster(t, version)) })
+		t.Run(version+"/daemon killed", func(t *testing.T) { testDaemonKilled(t, outliveCluster(t, version)) })
+		t.Run(version+"/daemon replaced", func(t *testing.T) { testDaemonReplaced(t, outliveCluster(t, version)) })
 		t.Run(version+"/daemon lost", func(t *testing.T) { testDaemonLost(t, outliveCluster(t, version)) })
 	}
 }
@@ -71,9 +80,9 @@ func testKilled(t *testing.T, c *Cluster) {
 	r.checkNothingAgain(t)
 }
 
-// testOff kills an executor where nothing was promised: Spark computes its map outputs again.
-func testOff(t *testing.T, c *Cluster) {
-	r := c.StartStopping(t, c.WithWeft().With(fourExecutors).With(Conf{"spark.weft.outlive": "false"}), "bigblocks")
+// testOff kills an executor where nothing was promised, or that was taken back: Spark computes its map outputs again, before they are asked for.
+func testOff(t *testing.T, c *Cluster, conf Conf) {
+	r := c.StartStopping(t, c.WithWeft().With(fourExecutors).With(conf), "bigblocks")
 	r.Await(t, "mapped")
 	killed := c.Pids(t, Host1, "executor")[0]
 	if err := syscall.Kill(killed, syscall.SIGKILL); err != nil {
@@ -89,7 +98,42 @@ func testOff(t *testing.T, c *Cluster) {
 	if job.MapTasks == mapOutputs {
 		t.Error("the test proves nothing: no task of a lost executor ran again")
 	}
+	if job.FetchFailures != 0 {
+		t.Errorf("what was lost was asked for: %+v", *job)
+	}
 	c.checkNothingKept(t)
+}
+
+// testNotKept kills an executor whose daemon keeps nothing, though Spark was promised that it does: Spark is told, and computes what is lost
+// before it is asked for.
+func testNotKept(t *testing.T, c *Cluster) {
+	for _, host := range c.Hosts {
+		c.Daemon(t, host, c.Weft())
+	}
+	if err := os.RemoveAll(filepath.Join(c.dir, Host1, externalDir, "keeping")); err != nil {
+		t.Fatal(err)
+	}
+	r := c.StartStopping(t, c.WithWeft().With(fourExecutors).With(Conf{
+		"spark.weft.daemon.mode": "external", "spark.weft.socket.dir": externalDir,
+	}), "bigblocks")
+	r.Await(t, "mapped")
+	killed := c.Pids(t, Host1, "executor")[0]
+	if err := syscall.Kill(killed, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	c.eventually(t, "Spark is told that its map outputs are lost", func() bool {
+		return strings.Contains(r.stderr.String(), "map outputs are lost")
+	})
+	r.Release(t, "go")
+	r.Release(t, "continue")
+	r.Wait(t)
+	r.checkResults(t, 1)
+	job := r.Shuffled(t)["bigblocks"]
+	t.Logf("%+v", *job)
+	if job.MapTasks == mapOutputs || job.MapTasks == 2*mapOutputs || job.FetchFailures != 0 {
+		t.Errorf("not what is lost alone was computed again, before it was asked for: %+v", *job)
+	}
+	c.awaitNoLinks(t)
 }
 
 // testReleased lets all executors but one go, and come back, by dynamic allocation.
@@ -112,7 +156,8 @@ func testReleased(t *testing.T, c *Cluster) {
 	r.checkNothingAgain(t)
 }
 
-// testDaemonLost kills the executors of a host and its daemon: their map outputs are lost, and theirs alone run again.
+// testDaemonLost kills the executors of a host and its daemon, and removes what the next one there has to know: their map outputs are lost,
+// and theirs alone run again.
 func testDaemonLost(t *testing.T, c *Cluster) {
 	r := c.StartStopping(t, c.WithWeft().With(fourExecutors), "bigblocks")
 	r.Await(t, "mapped")
@@ -122,6 +167,10 @@ func testDaemonLost(t *testing.T, c *Cluster) {
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
+	}
+	c.Signal(t, Host1, "weft", syscall.SIGSTOP)
+	if err := os.RemoveAll(filepath.Join(c.socketDir(Host1), "keeping")); err != nil {
+		t.Fatal(err)
 	}
 	c.Signal(t, Host1, "weft", syscall.SIGKILL)
 	r.Release(t, "go")
@@ -147,6 +196,13 @@ func testDaemonLost(t *testing.T, c *Cluster) {
 // checkNothingAgain checks that every map output was computed once, nothing failed, and nothing is left.
 func (r *Run) checkNothingAgain(t *testing.T) {
 	t.Helper()
+	r.checkComputedOnce(t)
+	r.cluster.checkLeft(t)
+	r.cluster.checkNothingKept(t)
+}
+
+func (r *Run) checkComputedOnce(t *testing.T) {
+	t.Helper()
 	r.checkResults(t, 1)
 	job := r.Shuffled(t)["bigblocks"]
 	t.Logf("%+v", *job)
@@ -156,8 +212,6 @@ func (r *Run) checkNothingAgain(t *testing.T) {
 	if job.RemoteBlocks == 0 {
 		t.Error("nothing was read from other executors")
 	}
-	r.cluster.checkLeft(t)
-	r.cluster.checkNothingKept(t)
 }
 
 // checkNothingKept checks that daemons leave when the application has ended, and their links with them. The Worker removes those of a daemon
@@ -165,6 +219,12 @@ func (r *Run) checkNothingAgain(t *testing.T) {
 func (c *Cluster) checkNothingKept(t *testing.T) {
 	t.Helper()
 	c.AwaitIdle(t, patience)
+	c.awaitNoLinks(t)
+}
+
+// awaitNoLinks waits until no host has a link to a map output.
+func (c *Cluster) awaitNoLinks(t *testing.T) {
+	t.Helper()
 	c.eventually(t, "no link is left", func() bool {
 		found := false
 		for _, host := range c.Hosts {

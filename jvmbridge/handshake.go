@@ -109,6 +109,7 @@ func (s *Server) newSession(conn *net.UnixConn, cred *unix.Ucred, hello *bridgep
 		SoftwareVersion: s.opts.SoftwareVersion,
 		RdmaDevice:      s.opts.RDMADevice,
 		RdmaSoftware:    s.opts.RDMASoftware,
+		TakenOver:       s.registry.TakenOver(app.ID),
 	}}})
 	return ses, nil
 }

@@ -61,7 +61,7 @@ func newRig(t testing.TB, fetcher jvmbridge.Fetcher, change func(*jvmbridge.Opti
 	}
 	r.registry = shuffle.NewRegistry(shuffle.RegistryOptions{Keeping: &shuffle.Keeping{
 		Name:     "weft-kept-test",
-		Record:   func(string) error { return nil },
+		Record:   func(shuffle.Left) (func(), error) { return func() {}, nil },
 		Watch:    func(_ string, gone func(error)) func() { r.driverGone = gone; return func() {} },
 		Departed: func(int) {},
 	}}, r.metrics, log)

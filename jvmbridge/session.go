@@ -177,10 +177,10 @@ func (ses *session) end(cause error) {
 	})
 }
 
-// leave ends the executor's membership, or leaves what outlives the executor where it ended by itself. The use of the device goes with the
+// leave ends the executor's membership, or leaves what outlives the executor where it ended by itself, and the daemon where that ends. The use of the device goes with the
 // membership: peers read by it what was left.
 func (ses *session) leave(cause error) {
-	if isEnd(cause) {
+	if isEnd(cause) || errors.Is(cause, errServerClosed) {
 		ses.deviceUsers.Add(1)
 		ses.member.Depart(ses.unuseDevice)
 		return

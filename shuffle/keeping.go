@@ -12,9 +12,9 @@ import (
 type Keeping struct {
 	// Name is of the directories for the links, each beside a local directory of an executor; no other daemon's may be called that.
 	Name string
-	// Record is told of the path of such a directory before it is made, so that a later daemon can remove it where this one could not. An
-	// error means that it is not made.
-	Record func(path string) error
+	// Record keeps what a later daemon needs to serve such links. It is called before their directories are made; an error means that they
+	// are not. forget is called once they are removed.
+	Record func(Left) (forget func(), err error)
 	// Watch calls gone once, from a goroutine of its own, when the driver at this address has ended or cannot be reached, unless stop was
 	// called before. It returns at once.
 	Watch func(driver string, gone func(error)) (stop func())
@@ -22,6 +22,16 @@ type Keeping struct {
 	MaxBytes int64
 	// Departed is told how many executors have ended whose map outputs are still served. It must not block.
 	Departed func(n int)
+}
+
+// Left is what a later daemon has to know of an executor to serve the links to its map outputs, beside the links themselves. Its fields have
+// their names in files, too, which a later version reads.
+type Left struct {
+	App      App
+	Executor string
+	UID      uint32   // of the executor's processes
+	Driver   string   // host:port
+	Dirs     []string // absolute paths of the directories for the links, each in one named Keeping.Name
 }
 
 // errNotKept is why a daemon without Keeping promises nothing.
@@ -37,7 +47,7 @@ func (e *Executor) Keep(driver string) error {
 	if driver == "" {
 		return errors.New("it does not say where its driver is; this is a bug of the client")
 	}
-	k, err := r.keeper.open(e.dirs)
+	k, err := r.keeper.open(e, driver)
 	if err != nil {
 		return err
 	}
@@ -91,27 +101,39 @@ func (e *Executor) hasKept() bool {
 type keeper struct {
 	opts Keeping
 
-	mu       sync.Mutex // held while directories are made or removed
-	last     uint64
-	recorded map[string]struct{}
+	mu     sync.Mutex // held while directories are made or removed
+	last   uint64
+	leaves bool // to a later daemon, what is there
 }
 
-// open makes a directory beside each of dirs.
-func (r *keeper) open(dirs *localDirs) (*kept, error) {
+// open makes a directory beside each local directory of e.
+func (r *keeper) open(e *Executor, driver string) (*kept, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.last++
-	k := &kept{keeper: r, dirs: &localDirs{uid: dirs.uid}}
-	for i := range dirs.dirs {
-		d, err := r.beside(&dirs.dirs[i], fmt.Sprintf("%d-%d", r.last, i), dirs.uid)
+	left := Left{App: App{ID: e.app, Token: e.token}, Executor: e.name, UID: e.dirs.uid, Driver: driver}
+	for i := range e.dirs.dirs {
+		left.Dirs = append(left.Dirs, r.pathBeside(&e.dirs.dirs[i], fmt.Sprintf("%d-%d", r.last, i)))
+	}
+	forget, err := r.opts.Record(left)
+	if err != nil {
+		return nil, fmt.Errorf("recording the directories for links: %w", err)
+	}
+	k := &kept{keeper: r, dirs: &localDirs{uid: left.UID}, forget: forget}
+	for i, path := range left.Dirs {
+		d, err := beside(&e.dirs.dirs[i], path, left.UID)
 		if err != nil {
 			k.closeLocked()
-			return nil, fmt.Errorf("a directory for links beside %s: %w", dirs.dirs[i].path, err)
+			return nil, fmt.Errorf("a directory for links beside %s: %w", e.dirs.dirs[i].path, err)
 		}
-		k.beside = append(k.beside, d)
-		k.dirs.dirs = append(k.dirs.dirs, d.links)
+		k.add(d)
 	}
 	return k, nil
+}
+
+func (k *kept) add(d *keptDir) {
+	k.beside = append(k.beside, d)
+	k.dirs.dirs = append(k.dirs.dirs, d.links)
 }
 
 // remove is os.Root.RemoveAll of what may be gone: whoever made the application's directories removes them, too, when it ends.

@@ -18,41 +18,47 @@ type kept struct {
 	keeper *keeper
 	beside []*keptDir
 	dirs   *localDirs
+	forget func() // removes what was recorded of them
 
 	mu     sync.Mutex // held while links are made or removed
 	closed bool
 }
 
-// keptDir is a directory for links: <parent of the local directory>/<Keeping.Name>/<name>.
+// keptDir is a directory for links: <parent of the local directory>/<Keeping.Name of who made it>/<name>.
 type keptDir struct {
 	parent, base *os.Root
-	name         string
+	path         string
 	links        localDir
 }
 
-// beside makes a directory for links on the file system of local. All are made and opened below a directory that is held open, and
+// pathBeside is where the links to what lies in local are.
+func (r *keeper) pathBeside(local *localDir, name string) string {
+	return filepath.Join(filepath.Dir(local.real), r.opts.Name, name)
+}
+
+// beside makes the directory for links at path, on the file system of local. All are made and opened below a directory that is held open, and
 // belong to the executor's user, who can remove them like its own.
-func (r *keeper) beside(local *localDir, name string, uid uint32) (_ *keptDir, err error) {
-	d := &keptDir{name: name}
+func beside(local *localDir, path string, uid uint32) (*keptDir, error) {
+	parent, err := openParent(local.dir)
+	if err != nil {
+		return nil, err
+	}
+	return openKeptDir(parent, path, func(in *os.Root, name string) (*os.Root, error) { return makeDir(in, name, uid) })
+}
+
+// openKeptDir opens a directory for links in parent, which it takes over, and the one it is in.
+func openKeptDir(parent *os.Root, path string, open func(in *os.Root, name string) (*os.Root, error)) (_ *keptDir, err error) {
+	d := &keptDir{parent: parent, path: path}
 	defer func() {
 		if err != nil {
-			d.close(r.opts.Name)
+			d.remove()
+			d.close()
 		}
 	}()
-	if d.parent, err = openParent(local.dir); err != nil {
+	if d.base, err = open(parent, filepath.Base(filepath.Dir(path))); err != nil {
 		return nil, err
 	}
-	path := filepath.Join(filepath.Dir(local.real), r.opts.Name)
-	if _, ok := r.recorded[path]; !ok {
-		if err := r.opts.Record(path); err != nil {
-			return nil, err
-		}
-		r.recorded[path] = struct{}{}
-	}
-	if d.base, err = makeDir(d.parent, r.opts.Name, uid); err != nil {
-		return nil, err
-	}
-	links, err := makeDir(d.base, name, uid)
+	links, err := open(d.base, filepath.Base(path))
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +67,6 @@ func (r *keeper) beside(local *localDir, name string, uid uint32) (_ *keptDir, e
 	if err != nil {
 		return nil, err
 	}
-	path = filepath.Join(path, name)
 	d.links = localDir{path: path, real: path, dir: dir}
 	return d, nil
 }
@@ -87,7 +92,11 @@ func makeDir(in *os.Root, name string, uid uint32) (*os.Root, error) {
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
-	made := err == nil && uid != uint32(os.Geteuid())
+	return takeDir(in, name, uid, err == nil && uid != uint32(os.Geteuid()))
+}
+
+// takeDir opens a real directory of the user's. One that was just made is given to the user.
+func takeDir(in *os.Root, name string, uid uint32, made bool) (*os.Root, error) {
 	there, err := in.Lstat(name)
 	if err != nil {
 		return nil, err
@@ -162,7 +171,7 @@ func (k *kept) unlink(outputs map[uint64]*mapOutput) {
 	}
 }
 
-// close removes the links.
+// close removes the links, unless they are left to a later daemon.
 func (k *kept) close() {
 	k.keeper.mu.Lock()
 	defer k.keeper.mu.Unlock()
@@ -177,23 +186,33 @@ func (k *kept) closeLocked() {
 	}
 	k.closed = true
 	for _, d := range k.beside {
-		d.close(k.keeper.opts.Name)
+		if !k.keeper.leaves {
+			d.remove()
+		}
+		d.close()
+	}
+	if !k.keeper.leaves {
+		k.forget()
 	}
 }
 
-// close removes the directory, and the one it is in with the last of them. What cannot be removed now is for the next daemon to remove.
-func (d *keptDir) close(base string) {
+// remove removes the directory, and the one it is in with the last of them. Where that fails, who made the application's directories
+// removes it with them.
+func (d *keptDir) remove() {
+	if d.base != nil {
+		_ = remove(d.base, filepath.Base(d.path))
+		_ = d.parent.Remove(filepath.Base(filepath.Dir(d.path)))
+	}
+}
+
+func (d *keptDir) close() {
 	if d.links.dir != nil {
 		_ = d.links.dir.Close()
 	}
 	if d.base != nil {
-		_ = remove(d.base, d.name)
 		_ = d.base.Close()
-		_ = d.parent.Remove(base)
 	}
-	if d.parent != nil {
-		_ = d.parent.Close()
-	}
+	_ = d.parent.Close()
 }
 
 // linkFile links an open file itself, whatever its path means by now, and follows nothing at name.

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,7 +23,8 @@ const keptName = "weft-kept-0123"
 type keepingNode struct {
 	*node
 	appDir   string
-	recorded []string
+	keeping  *Keeping
+	recorded []Left // and not forgotten
 	watched  []string
 	gone     func(error) // ends the driver
 	stopped  int
@@ -40,9 +43,14 @@ func newBoundedNode(t *testing.T, most int64) *keepingNode {
 	k := &keepingNode{appDir: t.TempDir()}
 	m := metrics.NewSet()
 	k.node = &node{t: t, metrics: m, app: App{ID: "app-1", Token: [32]byte{1}}}
-	keeping := &Keeping{
-		Name:   keptName,
-		Record: func(path string) error { k.recorded = append(k.recorded, path); return nil },
+	k.keeping = &Keeping{
+		Name: keptName,
+		Record: func(left Left) (func(), error) {
+			k.recorded = append(k.recorded, left)
+			return func() {
+				k.recorded = slices.DeleteFunc(k.recorded, func(l Left) bool { return l.Dirs[0] == left.Dirs[0] })
+			}, nil
+		},
 		Watch: func(driver string, gone func(error)) func() {
 			k.watched = append(k.watched, driver)
 			k.gone = gone
@@ -51,7 +59,7 @@ func newBoundedNode(t *testing.T, most int64) *keepingNode {
 		Departed: func(n int) { k.departed = n },
 		MaxBytes: most,
 	}
-	k.registry = NewRegistry(RegistryOptions{Keeping: keeping}, m, slog.New(slog.NewTextHandler(io.MultiWriter(&k.log, t.Output()), nil)))
+	k.registry = NewRegistry(RegistryOptions{Keeping: k.keeping}, m, slog.New(slog.NewTextHandler(io.MultiWriter(&k.log, t.Output()), nil)))
 	k.Service = NewService(k.registry)
 	t.Cleanup(k.registry.Close)
 	k.executor = k.joins("1")
@@ -89,12 +97,15 @@ func (k *keepingNode) links() (names []string) {
 	return names
 }
 
-func (k *keepingNode) wantNothingLeft(released *int) {
+func (k *keepingNode) wantNothingLeft(released *int, times int) {
 	k.t.Helper()
-	if _, err := os.Lstat(filepath.Join(k.appDir, keptName)); !errors.Is(err, os.ErrNotExist) {
-		k.t.Errorf("the directory for links is still there: %v, %v", k.links(), err)
+	if there, err := filepath.Glob(filepath.Join(k.appDir, keptName) + "*"); err != nil || len(there) != 0 {
+		k.t.Errorf("directories for links are still there: %v with %v, %v", there, k.links(), err)
 	}
-	if *released != 1 || k.departed != 0 || testutil.ToFloat64(k.metrics.MapOutputs) != 0 {
+	if len(k.recorded) != 0 {
+		k.t.Errorf("still recorded: %+v", k.recorded)
+	}
+	if *released != times || k.departed != 0 || testutil.ToFloat64(k.metrics.MapOutputs) != 0 {
 		k.t.Errorf("released %d times, %d departed, %v map outputs", *released, k.departed, testutil.ToFloat64(k.metrics.MapOutputs))
 	}
 	if got := k.reasonFor(k.app, "1", reduces(1, 1, 0, 1)); got != ReasonOwnerGone {
@@ -109,8 +120,10 @@ func TestMapOutputsOutliveTheirExecutor(t *testing.T) {
 	k.commit(1, 2, nil, nil)
 	must(t, os.Remove(filepath.Join(k.dir, "0c", "shuffle_1_2_0.data"))) // Spark writes none for no bytes
 	k.commit(1, 2, nil, nil)
-	if len(k.recorded) != 1 || k.recorded[0] != filepath.Join(k.appDir, keptName) || len(k.watched) != 1 || k.watched[0] != "driver:7078" {
-		t.Errorf("recorded %v, watched %v", k.recorded, k.watched)
+	if want := (Left{
+		App: k.app, Executor: "1", UID: uint32(os.Getuid()), Driver: "driver:7078", Dirs: []string{filepath.Join(k.appDir, keptName, "1-0")},
+	}); len(k.recorded) != 1 || !reflect.DeepEqual(k.recorded[0], want) || len(k.watched) != 1 || k.watched[0] != "driver:7078" {
+		t.Errorf("recorded %+v, watched %v", k.recorded, k.watched)
 	}
 	released := k.ends(k.executor)
 	if *released != 0 || k.departed != 1 {
@@ -127,7 +140,7 @@ func TestMapOutputsOutliveTheirExecutor(t *testing.T) {
 	}
 
 	k.gone(errors.New("it has ended"))
-	k.wantNothingLeft(released)
+	k.wantNothingLeft(released, 1)
 	if k.stopped != 0 || !strings.Contains(k.log.String(), "it has ended") {
 		t.Errorf("stopped %d times; log:\n%s", k.stopped, k.log.String())
 	}
@@ -138,13 +151,13 @@ func TestNothingIsKeptWithoutADriver(t *testing.T) {
 	k.commit(1, 1, []byte("x"))
 	k.gone(errors.New("nobody listens"))
 	released := k.ends(k.executor)
-	k.wantNothingLeft(released)
+	k.wantNothingLeft(released, 1)
 }
 
 func TestNothingIsKeptOfWhoLeftNothing(t *testing.T) {
 	k := newKeepingNode(t)
 	released := k.ends(k.executor)
-	k.wantNothingLeft(released)
+	k.wantNothingLeft(released, 1)
 	if k.stopped != 1 {
 		t.Errorf("the driver is watched for nobody, stopped %d times", k.stopped)
 	}
@@ -169,7 +182,7 @@ func TestAShuffleEndsForDepartedExecutorsToo(t *testing.T) {
 		t.Errorf("released %d times, %d departed, links %v", *released, k.departed, k.links())
 	}
 	living.Leave()
-	k.wantNothingLeft(released)
+	k.wantNothingLeft(released, 1)
 }
 
 // An executor that lost its session and comes back takes the place of what it left.
@@ -199,7 +212,7 @@ func TestWhatCannotBeLinkedEndsWithTheExecutor(t *testing.T) {
 	if n := strings.Count(k.log.String(), "will end with it"); n != 1 {
 		t.Errorf("said %d times:\n%s", n, k.log.String())
 	}
-	k.wantNothingLeft(k.ends(k.executor))
+	k.wantNothingLeft(k.ends(k.executor), 1)
 }
 
 // Above the bound, who ended first is given up; and who is above it alone.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 // PeersOptions say how peers are reached.
 type PeersOptions struct {
 	DaemonID   [16]byte    // of this daemon: blocks of its own executors do not leave it
+	Former     [][16]byte  // of daemons before it whose map outputs it serves on: they are it, too
 	Local      Transport   // to the own daemon, package mem
 	Transports []Transport // to others, in the order in which they are tried
 
@@ -106,10 +108,10 @@ func (a PeerAddr) key() string {
 // look is the connection there is, the error of an attempt made lately, or what to wait for: the end of an attempt under way.
 func (p *Peers) look(addr PeerAddr) (*link, <-chan struct{}, error) {
 	key := addr.key()
-	switch addr.DaemonID {
-	case p.opts.DaemonID:
+	switch {
+	case p.isOwn(addr):
 		key = "" // reached without an address
-	case [16]byte{}:
+	case addr.DaemonID == [16]byte{}:
 		return nil, nil, errAnyPeer
 	}
 	p.mu.Lock()
@@ -136,6 +138,10 @@ func (p *Peers) look(addr PeerAddr) (*link, <-chan struct{}, error) {
 	return nil, e.dialling, nil
 }
 
+func (p *Peers) isOwn(addr PeerAddr) bool {
+	return addr.DaemonID == p.opts.DaemonID || slices.Contains(p.opts.Former, addr.DaemonID)
+}
+
 // forget drops the peers that were not reached for some time: a daemon that was started anew is another peer. mu is held.
 func (p *Peers) forget() {
 	for id, e := range p.peers {
@@ -159,7 +165,7 @@ func (p *Peers) dial(e *peer, addr PeerAddr) {
 }
 
 func (p *Peers) connect(e *peer, addr PeerAddr) (*link, error) {
-	if addr.DaemonID == p.opts.DaemonID {
+	if p.isOwn(addr) {
 		return p.try(p.opts.Local, addr)
 	}
 	var errs []error

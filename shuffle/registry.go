@@ -84,7 +84,7 @@ func NewRegistry(opts RegistryOptions, m *metrics.Set, log *slog.Logger) *Regist
 	}
 	var k *keeper
 	if opts.Keeping != nil {
-		k = &keeper{opts: *opts.Keeping, recorded: map[string]struct{}{}}
+		k = &keeper{opts: *opts.Keeping}
 	}
 	return &Registry{
 		keeper: k,
@@ -119,7 +119,7 @@ func (r *Registry) Join(app App, executor string, uid uint32, dirs []string, own
 		return nil, fmt.Errorf("%w; register directories that the executor created, and which the daemon sees at the same path", err)
 	}
 	e := &Executor{
-		registry: r, app: app.ID, name: executor, owner: owner, dirs: opened,
+		registry: r, app: app.ID, token: app.Token, name: executor, owner: owner, dirs: opened,
 		shuffles: make(map[uint32]map[uint64]*mapOutput),
 	}
 	former, err := r.admit(e, app)

@@ -100,8 +100,13 @@ func (r *Registry) unregisterDeparted(id string, shuffle uint32) {
 	}
 }
 
-// Close ends the membership of every departed executor, and removes what was kept for them.
+// Close ends the membership of every departed executor. Links to map outputs stay, with what was recorded of them, for a later daemon.
 func (r *Registry) Close() {
+	if r.keeper != nil {
+		r.keeper.mu.Lock()
+		r.keeper.leaves = true
+		r.keeper.mu.Unlock()
+	}
 	r.mu.RLock()
 	departed := slices.Clone(r.departed)
 	r.mu.RUnlock()

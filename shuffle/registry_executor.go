@@ -14,11 +14,13 @@ var ErrGone = errors.New("the executor's membership has ended")
 type Executor struct {
 	registry *Registry
 	app      string
+	token    [32]byte // of the application
 	name     string
 	dirs     *localDirs
 	owner    Owner
 
 	departed atomic.Bool // it has ended, and its map outputs have not
+	taken    bool        // over from a daemon before this one
 	refused  atomic.Bool // one line about links that cannot be made
 
 	mu       sync.RWMutex

@@ -2,7 +2,6 @@ package shuffle
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 )
@@ -27,33 +26,33 @@ func (e *Executor) newMapOutput(o MapOutput, data, index place) (*mapOutput, err
 	if k == nil {
 		return m, nil
 	}
-	dataLink, indexLink, err := e.link(k, o, file, data, index)
+	dataAt, indexAt, err := e.link(k, o, file, data, index)
 	if err != nil {
 		if !e.refused.Swap(true) {
 			e.registry.log.Warn("map outputs of an executor will end with it, as no link to their files can be made", "app", e.app, "executor", e.name, "error", err)
 		}
 		return m, nil
 	}
-	m = newMapOutput(dataLink, indexLink, o.Partitions, stat.Size)
+	m = newMapOutput(dataAt, indexAt, o.Partitions, stat.Size)
 	m.kept = true
 	return m, nil
 }
 
 // link makes the links of one map output; file is its data file, if there is one.
-func (e *Executor) link(k *kept, o MapOutput, file *os.File, data, index place) (dataLink, indexLink place, err error) {
+func (e *Executor) link(k *kept, o MapOutput, file *os.File, data, index place) (dataAt, indexAt place, err error) {
 	indexFile, _, err := e.dirs.open(index)
 	if err != nil {
 		return place{}, place{}, err
 	}
 	defer indexFile.Close()
-	name := fmt.Sprintf("%d_%d", o.Shuffle, o.Map)
-	dataLink, indexLink = place{data.dir, name + ".data"}, place{index.dir, name + ".index"}
+	id := mapID{o.Shuffle, o.Map}
+	dataAt, indexAt = place{data.dir, id.link(dataLink)}, place{index.dir, id.link(indexLink)}
 	if file != nil {
-		if err := k.link(data.dir, file, dataLink.rel); err != nil {
+		if err := k.link(data.dir, file, dataAt.rel); err != nil {
 			return place{}, place{}, err
 		}
 	}
-	return dataLink, indexLink, k.link(index.dir, indexFile, indexLink.rel)
+	return dataAt, indexAt, k.link(index.dir, indexFile, indexAt.rel) // the index last: a later daemon goes by it
 }
 
 // dirsOf are the directories that the places of m's files count.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -32,6 +33,7 @@ const (
 // Options are what both sides of a connection need.
 type Options struct {
 	DaemonID    [16]byte      // of this daemon
+	Former      [][16]byte    // of daemons before it, ; who looks for one of them has found it
 	PeerTimeout time.Duration // a peer that is silent for so long is lost; 0: ten seconds
 	Streams     int           // connections for Reads that a dialler opens, beside the one for requests; at least one
 	Log         *slog.Logger
@@ -185,7 +187,7 @@ func (t *Transport) greet(sock *net.TCPConn, want [16]byte, group []byte) (*conn
 		return nil, errors.New("no weft daemon answers there: not a hello")
 	case h.GetVersion() != protocol:
 		return nil, shuffle.Errorf(shuffle.ReasonPeerRefused, "the peer speaks version %d of the protocol, this daemon %d", h.GetVersion(), protocol)
-	case len(h.GetDaemonId()) != len(want), want != [16]byte{} && !bytes.Equal(h.GetDaemonId(), want[:]):
+	case len(h.GetDaemonId()) != len(want), want != [16]byte{} && !isOf(h, want):
 		return nil, fmt.Errorf("another daemon answers there, %x; it was started anew, or the address is not only the peer's", h.GetDaemonId())
 	case len(h.GetNonce()) != auth.NonceLen:
 		return nil, fmt.Errorf("no weft daemon answers there: a hello with a nonce of %d bytes", len(h.GetNonce()))
@@ -195,10 +197,19 @@ func (t *Transport) greet(sock *net.TCPConn, want [16]byte, group []byte) (*conn
 	return c, nil
 }
 
+// isOf tells whether h is that of the daemon with this id, or of one that has taken over from it.
+func isOf(h *peerpb.Hello, id [16]byte) bool {
+	is := func(other []byte) bool { return bytes.Equal(other, id[:]) }
+	return is(h.GetDaemonId()) || slices.ContainsFunc(h.GetFormerDaemonId(), is)
+}
+
 // hello is for one connection.
 func (o Options) hello() *peerpb.Hello {
 	h := &peerpb.Hello{Version: protocol, DaemonId: o.DaemonID[:], SoftwareVersion: version.String(), Nonce: make([]byte, auth.NonceLen)}
 	_, _ = rand.Read(h.GetNonce()) // never fails
+	for _, id := range o.Former {
+		h.FormerDaemonId = append(h.FormerDaemonId, id[:])
+	}
 	if o.Direct != nil {
 		h.Features |= featureDirect
 	}

@@ -659,8 +659,11 @@ type Welcome struct {
 	SoftwareVersion string                 `protobuf:"bytes,9,opt,name=software_version,json=softwareVersion,proto3" json:"software_version,omitempty"`
 	RdmaDevice      string                 `protobuf:"bytes,10,opt,name=rdma_device,json=rdmaDevice,proto3" json:"rdma_device,omitempty"`        // that blocks move by where the peer has one, too: "mlx5_0"; empty: none
 	RdmaSoftware    bool                   `protobuf:"varint,11,opt,name=rdma_software,json=rdmaSoftware,proto3" json:"rdma_software,omitempty"` // and that is software (soft-RoCE, soft-iWARP), whose times tell nothing of hardware
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Of the application's executors, those that a daemon before this one left map outputs of: they are to be announced with this daemon, unless
+	// they live and announce themselves.
+	TakenOver     []string `protobuf:"bytes,12,rep,name=taken_over,json=takenOver,proto3" json:"taken_over,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Welcome) Reset() {
@@ -768,6 +771,13 @@ func (x *Welcome) GetRdmaSoftware() bool {
 		return x.RdmaSoftware
 	}
 	return false
+}
+
+func (x *Welcome) GetTakenOver() []string {
+	if x != nil {
+		return x.TakenOver
+	}
+	return nil
 }
 
 type Refused struct {
@@ -2071,7 +2081,7 @@ const file_bridge_proto_rawDesc = "" +
 	"\n" +
 	"local_dirs\x18\x06 \x03(\tR\tlocalDirs\x12)\n" +
 	"\x10software_version\x18\a \x01(\tR\x0fsoftwareVersion\x12%\n" +
-	"\x0edriver_address\x18\b \x01(\tR\rdriverAddress\"\xf7\x02\n" +
+	"\x0edriver_address\x18\b \x01(\tR\rdriverAddress\"\x96\x03\n" +
 	"\aWelcome\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x1a\n" +
 	"\bfeatures\x18\x02 \x01(\x04R\bfeatures\x12\x1d\n" +
@@ -2086,7 +2096,9 @@ const file_bridge_proto_rawDesc = "" +
 	"\vrdma_device\x18\n" +
 	" \x01(\tR\n" +
 	"rdmaDevice\x12#\n" +
-	"\rrdma_software\x18\v \x01(\bR\frdmaSoftware\"!\n" +
+	"\rrdma_software\x18\v \x01(\bR\frdmaSoftware\x12\x1d\n" +
+	"\n" +
+	"taken_over\x18\f \x03(\tR\ttakenOver\"!\n" +
 	"\aRefused\x12\x16\n" +
 	"\x06detail\x18\x01 \x01(\tR\x06detail\"J\n" +
 	"\x06Attach\x12\x1d\n" +

@@ -337,8 +337,10 @@ type Hello struct {
 	SoftwareVersion string                 `protobuf:"bytes,4,opt,name=software_version,json=softwareVersion,proto3" json:"software_version,omitempty"`
 	Group           []byte                 `protobuf:"bytes,5,opt,name=group,proto3" json:"group,omitempty"` // connections of one dialler that name the same 16 random bytes share their handles; empty: it shares none
 	Nonce           []byte                 `protobuf:"bytes,6,opt,name=nonce,proto3" json:"nonce,omitempty"` // 32 random bytes, new for each connection
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Of daemons before the sender whose map outputs it serves on. A dialler that expected one of them is right here.
+	FormerDaemonId [][]byte `protobuf:"bytes,7,rep,name=former_daemon_id,json=formerDaemonId,proto3" json:"former_daemon_id,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Hello) Reset() {
@@ -409,6 +411,13 @@ func (x *Hello) GetGroup() []byte {
 func (x *Hello) GetNonce() []byte {
 	if x != nil {
 		return x.Nonce
+	}
+	return nil
+}
+
+func (x *Hello) GetFormerDaemonId() [][]byte {
+	if x != nil {
+		return x.FormerDaemonId
 	}
 	return nil
 }
@@ -1070,14 +1079,15 @@ const file_peer_proto_rawDesc = "" +
 	"\x04pong\x18\x04 \x01(\v2\x12.weft.peer.v1.PingH\x00R\x04pong\x121\n" +
 	"\arefused\x18\x05 \x01(\v2\x15.weft.peer.v1.RefusedH\x00R\arefused\x12.\n" +
 	"\x06opened\x18\x06 \x01(\v2\x14.weft.peer.v1.OpenedH\x00R\x06openedB\x06\n" +
-	"\x04kind\"\xb1\x01\n" +
+	"\x04kind\"\xdb\x01\n" +
 	"\x05Hello\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x1a\n" +
 	"\bfeatures\x18\x02 \x01(\x04R\bfeatures\x12\x1b\n" +
 	"\tdaemon_id\x18\x03 \x01(\fR\bdaemonId\x12)\n" +
 	"\x10software_version\x18\x04 \x01(\tR\x0fsoftwareVersion\x12\x14\n" +
 	"\x05group\x18\x05 \x01(\fR\x05group\x12\x14\n" +
-	"\x05nonce\x18\x06 \x01(\fR\x05nonce\"!\n" +
+	"\x05nonce\x18\x06 \x01(\fR\x05nonce\x12(\n" +
+	"\x10former_daemon_id\x18\a \x03(\fR\x0eformerDaemonId\"!\n" +
 	"\aRefused\x12\x16\n" +
 	"\x06detail\x18\x01 \x01(\tR\x06detail\"C\n" +
 	"\x04Open\x12\x0e\n" +

@@ -9,8 +9,16 @@ public interface SessionListener {
    * @param device the RDMA device that the daemon moves blocks by where it can; empty: none
    * @param software whether that is soft-RoCE or its like
    * @param keeps whether the daemon serves this executor's map outputs on when the session has ended with the executor
+   * @param takenOver executors of the application of which a daemon before this one left map outputs, which this one serves
    */
-  void opened(List<String> addresses, int port, byte[] daemonId, String device, boolean software, boolean keeps);
+  void opened(
+      List<String> addresses,
+      int port,
+      byte[] daemonId,
+      String device,
+      boolean software,
+      boolean keeps,
+      List<String> takenOver);
 
   /** The session was lost. */
   void lost(String cause);

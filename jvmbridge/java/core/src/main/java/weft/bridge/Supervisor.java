@@ -128,7 +128,8 @@ final class Supervisor {
                     welcome.getDaemonId().toByteArray(),
                     welcome.getRdmaDevice(),
                     welcome.getRdmaSoftware(),
-                    (welcome.getFeatures() & Bridge.OUTLIVE) != 0));
+                    (welcome.getFeatures() & Bridge.OUTLIVE) != 0,
+                    welcome.getTakenOverList()));
     if (!announced) {
       opened.close("it could not be announced to the driver"); // the next one is announced again
     }

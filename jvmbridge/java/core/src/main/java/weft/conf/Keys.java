@@ -36,7 +36,8 @@ public final class Keys {
           "connect.timeout",
           "20s",
           "How long an executor tries to reach its daemon at first (starting it, in mode auto), and how long fetches wait for"
-              + " that. Afterwards it goes on trying in the background, and blocks go Spark's own way meanwhile.");
+              + " that. Afterwards it goes on trying in the background, and blocks go Spark's own way meanwhile. With `spark.weft.outlive`"
+              + " also how long map outputs of an executor that has ended are asked for again, while a daemon is started anew.");
 
   public static final Key<Long> FETCH_TIMEOUT =
       Key.time(

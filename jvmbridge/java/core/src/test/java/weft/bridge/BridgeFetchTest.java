@@ -209,7 +209,7 @@ class BridgeFetchTest {
 
   @Test
   void aDaemonThatBreaksTheProtocolLosesTheSession() throws Exception {
-    assertEquals("opened [10.0.0.1]:7400 rxe0 true", f.told());
+    assertEquals("opened [10.0.0.1]:7400 rxe0 true [9]", f.told());
     for (Misdeed misdeed : Misdeed.values()) {
       RecordingSink sink = f.fetch(misdeed == Misdeed.PIECE_OUT_OF_ORDER, "a", "b");
       long request = daemon.nextFetch().getRequestId();

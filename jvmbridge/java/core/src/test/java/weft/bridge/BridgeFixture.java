@@ -60,8 +60,15 @@ final class BridgeFixture implements AutoCloseable {
             Launcher.NONE,
             new SessionListener() {
               @Override
-              public void opened(List<String> addresses, int port, byte[] daemonId, String device, boolean software, boolean keeps) {
-                told.add("opened " + addresses + ":" + port + " " + device + " " + software);
+              public void opened(
+                  List<String> addresses,
+                  int port,
+                  byte[] daemonId,
+                  String device,
+                  boolean software,
+                  boolean keeps,
+                  List<String> takenOver) {
+                told.add("opened " + addresses + ":" + port + " " + device + " " + software + " " + takenOver);
                 announcing.run();
               }
 

@@ -192,7 +192,8 @@ final class FakeDaemon implements AutoCloseable {
                       .addPeerAddress("10.0.0.1")
                       .setPeerPort(7400)
                       .setRdmaDevice("rxe0")
-                      .setRdmaSoftware(true)));
+                      .setRdmaSoftware(true)
+                      .addTakenOver("9")));
     }
   }
 }

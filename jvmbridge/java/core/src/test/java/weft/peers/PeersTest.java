@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
 import java.util.List;
@@ -14,6 +15,7 @@ import org.junit.jupiter.api.Test;
 class PeersTest {
   private static final Endpoint A = new Endpoint(new String[] {"10.0.0.1"}, 1, new byte[16]);
   private static final Endpoint B = new Endpoint(new String[] {"10.0.0.2"}, 2, new byte[16]);
+  private static final Endpoint C = new Endpoint(new String[] {"10.0.0.3"}, 3, new byte[16]);
 
   private final List<String> asked = new ArrayList<>();
   private CompletableFuture<Endpoint> answer = CompletableFuture.completedFuture(A);
@@ -118,11 +120,37 @@ class PeersTest {
     table.announce("2", B, false);
     table.announce("3", A, true);
     table.withdraw("3");
-    table.remove("1");
-    table.remove("2");
-    table.remove("3");
+    assertTrue(table.remove("1"));
+    assertFalse(table.remove("2"));
+    assertFalse(table.remove("3"));
     assertEquals(A, table.lookup("1").join());
     assertNull(table.lookup("2").join(), "its last daemon keeps nothing");
     assertNull(table.lookup("3").join(), "it had lost its daemon");
+  }
+
+  @Test
+  void whatADaemonTookOverIsFoundThereWhenItsExecutorHasEnded() {
+    EndpointTable table = new EndpointTable();
+    table.takeOver("0", B);
+    assertEquals(B, table.lookup("0").join(), "it has ended long ago");
+    for (String executor : new String[] {"1", "2", "3"}) {
+      table.join(executor);
+      table.announce(executor, A, true);
+    }
+    table.withdraw("1");
+    table.withdraw("2");
+    for (String executor : new String[] {"1", "2", "3"}) {
+      table.takeOver(executor, B);
+    }
+    assertNull(table.lookup("1").join(), "it lives, and announces itself when it has a daemon");
+    table.announce("2", C, false);
+    for (String executor : new String[] {"1", "2", "3"}) {
+      table.remove(executor);
+    }
+    assertEquals(B, table.lookup("1").join());
+    assertNull(table.lookup("2").join(), "it announced another daemon, which keeps nothing");
+    assertEquals(B, table.lookup("3").join(), "it did not notice that its daemon was gone");
+    table.remove("0");
+    assertEquals(B, table.lookup("0").join());
   }
 }

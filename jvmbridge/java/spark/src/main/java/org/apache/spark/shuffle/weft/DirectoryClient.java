@@ -1,6 +1,7 @@
 package org.apache.spark.shuffle.weft;
 
 import java.util.BitSet;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.apache.spark.SparkConf;
 import org.apache.spark.rpc.RpcEndpointRef;
@@ -36,8 +37,8 @@ final class DirectoryClient implements Directory {
   }
 
   @Override
-  public void announce(Endpoint endpoint, boolean keeps) {
-    ask(DirectoryMessages.announce(executor, endpoint, keeps));
+  public void announce(Endpoint endpoint, boolean keeps, List<String> takenOver) {
+    ask(DirectoryMessages.announce(executor, endpoint, keeps, takenOver));
   }
 
   @Override

@@ -5,6 +5,7 @@ import java.util.BitSet;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.apache.spark.rpc.RpcAddress;
 import org.apache.spark.rpc.RpcCallContext;
@@ -35,13 +36,16 @@ final class DirectoryEndpoint implements RpcEndpoint {
   private final Map<RpcAddress, String> executors = new ConcurrentHashMap<>();
   private final BitSet ended = new BitSet(); // guarded by itself
   private final Supplier<CompletableFuture<Endpoint>> driver;
+  private final Consumer<String> leftNothing;
 
   /**
    * @param driver opens the driver's own session when it is first asked, and gives its endpoint (null: none)
+   * @param leftNothing told of an executor that is gone, and that no daemon serves any more. Must not wait
    */
-  DirectoryEndpoint(RpcEnv rpcEnv, Supplier<CompletableFuture<Endpoint>> driver) {
+  DirectoryEndpoint(RpcEnv rpcEnv, Supplier<CompletableFuture<Endpoint>> driver, Consumer<String> leftNothing) {
     this.rpcEnv = rpcEnv;
     this.driver = driver;
+    this.leftNothing = leftNothing;
     new SecureRandom().nextBytes(token);
   }
 
@@ -59,6 +63,11 @@ final class DirectoryEndpoint implements RpcEndpoint {
     synchronized (ended) {
       return (BitSet) ended.clone();
     }
+  }
+
+  void takeOver(String executor, Endpoint endpoint) {
+    LOG.info("weft: what executor {} left is served by the daemon at {}", executor, endpoint);
+    table.takeOver(executor, endpoint);
   }
 
   CompletableFuture<Endpoint> lookup(String executor) {
@@ -103,6 +112,9 @@ final class DirectoryEndpoint implements RpcEndpoint {
         Endpoint endpoint = DirectoryMessages.announced(message);
         LOG.info("weft: executor {} is served by the daemon at {}", executor, endpoint);
         table.announce(executor, endpoint, DirectoryMessages.keeps(message));
+        for (String other : DirectoryMessages.takenOver(message)) {
+          takeOver(other, endpoint);
+        }
         context.reply(DirectoryMessages.DONE);
         break;
       case DirectoryMessages.WITHDRAW:
@@ -124,8 +136,8 @@ final class DirectoryEndpoint implements RpcEndpoint {
   @Override
   public void onDisconnected(RpcAddress address) {
     String executor = executors.remove(address);
-    if (executor != null) {
-      table.remove(executor);
+    if (executor != null && !table.remove(executor)) {
+      leftNothing.accept(executor);
     }
   }
 }

@@ -1,5 +1,6 @@
 package org.apache.spark.shuffle.weft;
 
+import java.util.List;
 import weft.peers.Endpoint;
 
 /**
@@ -8,7 +9,7 @@ import weft.peers.Endpoint;
  */
 final class DirectoryMessages {
   static final String JOIN = "weft.join"; // executor -> the driver's part of the application's token
-  static final String ANNOUNCE = "weft.announce"; // executor, addresses, port, daemon id, whether it keeps map outputs -> DONE
+  static final String ANNOUNCE = "weft.announce"; // executor, addresses, port, daemon id, whether it keeps map outputs, executors whose it took over -> DONE
   static final String WITHDRAW = "weft.withdraw"; // executor -> DONE
   static final String LOOKUP = "weft.lookup"; // executor -> addresses, port, daemon id; or nothing
   static final String ENDED = "weft.ended"; // executor -> the shuffles that have ended, as the words of a BitSet
@@ -20,8 +21,8 @@ final class DirectoryMessages {
     return new Object[] {JOIN, executor};
   }
 
-  static Object[] announce(String executor, Endpoint e, boolean keeps) {
-    return new Object[] {ANNOUNCE, executor, e.addresses(), e.port(), e.daemonId(), keeps};
+  static Object[] announce(String executor, Endpoint e, boolean keeps, List<String> takenOver) {
+    return new Object[] {ANNOUNCE, executor, e.addresses(), e.port(), e.daemonId(), keeps, takenOver.toArray(new String[0])};
   }
 
   static Object[] withdraw(String executor) {
@@ -67,6 +68,10 @@ final class DirectoryMessages {
 
   static boolean keeps(Object[] announcement) {
     return (Boolean) announcement[5];
+  }
+
+  static String[] takenOver(Object[] announcement) {
+    return (String[]) announcement[6];
   }
 
   private static Endpoint endpoint(Object[] parts, int at) {

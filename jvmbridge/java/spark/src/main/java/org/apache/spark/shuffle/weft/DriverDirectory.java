@@ -1,8 +1,10 @@
 package org.apache.spark.shuffle.weft;
 
 import java.util.BitSet;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.apache.spark.rpc.RpcEnv;
 import weft.peers.Endpoint;
@@ -15,10 +17,11 @@ final class DriverDirectory implements Directory {
 
   /**
    * @param open opens the driver's session where nobody has; done when the attempt is over
+   * @param leftNothing told of an executor that is gone, and that no daemon serves any more. Must not wait
    */
-  DriverDirectory(RpcEnv rpcEnv, Supplier<CompletableFuture<?>> open, long timeoutMs) {
+  DriverDirectory(RpcEnv rpcEnv, Supplier<CompletableFuture<?>> open, Consumer<String> leftNothing, long timeoutMs) {
     this.timeoutMs = timeoutMs;
-    this.endpoint = new DirectoryEndpoint(rpcEnv, () -> open.get().thenApply(done -> own));
+    this.endpoint = new DirectoryEndpoint(rpcEnv, () -> open.get().thenApply(done -> own), leftNothing);
     rpcEnv.setupEndpoint(DirectoryEndpoint.NAME, endpoint);
   }
 
@@ -28,8 +31,9 @@ final class DriverDirectory implements Directory {
   }
 
   @Override
-  public void announce(Endpoint mine, boolean keeps) {
+  public void announce(Endpoint mine, boolean keeps, List<String> takenOver) {
     own = mine;
+    takenOver.forEach(executor -> endpoint.takeOver(executor, mine));
   }
 
   /** A shuffle has ended. */

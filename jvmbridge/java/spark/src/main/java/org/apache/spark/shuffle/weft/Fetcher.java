@@ -2,6 +2,7 @@ package org.apache.spark.shuffle.weft;
 
 import java.util.concurrent.CompletableFuture;
 import java.util.function.BiFunction;
+import java.util.function.Supplier;
 import org.apache.spark.network.buffer.ManagedBuffer;
 import org.apache.spark.network.util.TransportConf;
 import weft.bridge.BlockNames;
@@ -22,10 +23,12 @@ final class Fetcher {
   private final Workers workers;
   private final TransportConf transportConf;
   private final Reason off;
+  private final SecondFetch second; // null: what Spark's own client fails has failed
 
   /**
    * @param bridge begins a fetch and gives what cancels it
    * @param off why weft takes no part, or null
+   * @param againMs how long weft is asked again for map outputs that Spark's own client fails; negative: not at all
    */
   Fetcher(
       PeerCache peers,
@@ -33,17 +36,26 @@ final class Fetcher {
       Traffic traffic,
       Workers workers,
       TransportConf transportConf,
-      Reason off) {
+      Reason off,
+      long againMs) {
     this.peers = peers;
     this.bridge = bridge;
     this.traffic = traffic;
     this.workers = workers;
     this.transportConf = transportConf;
     this.off = off;
+    this.second = againMs < 0 ? null : new SecondFetch(peers, this::inPieces, workers.again, againMs, System::nanoTime);
   }
 
   Traffic traffic() {
     return traffic;
+  }
+
+  /** This executor ends: nothing is asked for again. */
+  void close() {
+    if (second != null) {
+      second.close();
+    }
   }
 
   /** As BlockStoreClient.fetchBlocks. */
@@ -77,24 +89,42 @@ final class Fetcher {
   private void withoutWeft(StockFetch fetch, String[] names) {
     traffic.fallback(
         Reason.REASON_PEER_UNKNOWN, names.length, fetch.executor, "no usable daemon is known for it");
-    fetch.run(names, Reason.REASON_PEER_UNKNOWN);
+    byStock(fetch, names, Reason.REASON_PEER_UNKNOWN);
   }
 
   private void byWeft(StockFetch fetch, String[] names, Endpoint peer) {
-    BlockNames blocks = new BlockNames(names);
-    boolean toFiles = fetch.downloads != null;
-    FetchSink sink =
-        toFiles
-            ? new FileSink(this, fetch, names, workers.downloads, transportConf)
-            : new MemorySink(this, fetch, names);
-    bridge.apply(new FetchRequest(peer, fetch.executor, blocks, toFiles), sink);
+    Undelivered undelivered = (left, reason, detail) -> fallBack(fetch, left, reason, detail);
+    if (fetch.downloads != null) {
+      inPieces(fetch, names, peer, undelivered);
+    } else {
+      bridge.apply(
+          new FetchRequest(peer, fetch.executor, new BlockNames(names), false), new MemorySink(fetch, names, undelivered));
+    }
+  }
+
+  /** Begins a fetch that copies blocks out of shared memory, into files where the reader wants them there. */
+  private void inPieces(StockFetch fetch, String[] names, Endpoint peer, Undelivered undelivered) {
+    Supplier<PieceSink.Target> target =
+        fetch.downloads == null ? HeapTarget::new : () -> new FileTarget(fetch.downloads, transportConf);
+    bridge.apply(
+        new FetchRequest(peer, fetch.executor, new BlockNames(names), true),
+        new PieceSink(fetch, names, workers.downloads, target, undelivered));
   }
 
   /** Leaves blocks to Spark's own client, from any thread. */
-  void fallBack(StockFetch fetch, String[] names, Reason reason, String detail) {
+  private void fallBack(StockFetch fetch, String[] names, Reason reason, String detail) {
     noteFailure(fetch.executor, reason);
     traffic.fallback(reason, names.length, fetch.executor, detail);
-    workers.stock.execute(() -> fetch.run(names, reason));
+    workers.stock.execute(() -> byStock(fetch, names, reason));
+  }
+
+  /** Fetches blocks by Spark's own client. What that fails is asked of weft again, where map outputs outlive their executors. */
+  private void byStock(StockFetch fetch, String[] names, Reason reason) {
+    if (second == null) {
+      fetch.run(names, reason);
+    } else {
+      fetch.run(names, reason, second.failures(fetch));
+    }
   }
 
   /**

@@ -43,6 +43,9 @@ final class Installer {
       swap(env.blockManager(), new WeftRuntime(env, settings, off));
     } catch (Throwable e) { // also a class that this Spark lacks
       LOG.error("weft: could not start, blocks go by Spark's own transfer service: {}", e.getMessage(), e);
+      if (env.executorId().equals(DirectoryEndpoint.DRIVER)) {
+        Outliving.withdraw(env.conf());
+      }
     }
   }
 

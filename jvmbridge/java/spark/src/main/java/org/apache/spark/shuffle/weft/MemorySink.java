@@ -10,20 +10,20 @@ import weft.proto.BlockProto.Reason;
 final class MemorySink implements FetchSink {
   private static final Logger LOG = LoggerFactory.getLogger(MemorySink.class);
 
-  private final Fetcher fetcher;
   private final StockFetch fetch;
   private final String[] names;
+  private final Undelivered undelivered;
 
-  MemorySink(Fetcher fetcher, StockFetch fetch, String[] names) {
-    this.fetcher = fetcher;
+  MemorySink(StockFetch fetch, String[] names, Undelivered undelivered) {
     this.fetch = fetch;
     this.names = names;
+    this.undelivered = undelivered;
   }
 
   @Override
   public void delivered(int block, Share share, String transport) {
     try {
-      fetcher.traffic().byWeft(share.length(), transport);
+      fetch.traffic.byWeft(share.length(), transport);
       fetch.listener.onBlockFetchSuccess(names[block], new SegmentManagedBuffer(share)); // retains what it keeps
     } catch (RuntimeException | Error e) {
       LOG.error("weft: the receiver of block {} failed", names[block], e);
@@ -40,7 +40,7 @@ final class MemorySink implements FetchSink {
 
   @Override
   public void failed(int[] blocks, Reason reason, String detail) {
-    fetcher.fallBack(fetch, pick(names, blocks), reason, detail);
+    undelivered.take(pick(names, blocks), reason, detail);
   }
 
   static String[] pick(String[] names, int[] blocks) {

@@ -1,7 +1,9 @@
 package org.apache.spark.shuffle.weft;
 
 import java.util.Arrays;
+import org.apache.spark.MapOutputTrackerMaster;
 import org.apache.spark.SparkConf;
+import org.apache.spark.SparkEnv;
 import org.apache.spark.shuffle.api.ShuffleDriverComponents;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -47,8 +49,11 @@ final class Outliving {
     }
   }
 
-  /** Takes back what an earlier manager promised, where this configuration is a copy of its. */
-  private static void withdraw(SparkConf conf) {
+  /**
+   * Takes back what was promised: by an earlier manager, where this configuration is a copy of its; or by this one, where the driver's part of
+   * weft does not start. Spark reads these keys after that.
+   */
+  static void withdraw(SparkConf conf) {
     if (isOn(conf)) {
       for (String key : new String[] {DATA_IO, SAME_HOST_DISK, TRACKING, ATTEMPTS, MIGRATION}) {
         conf.remove(key);
@@ -66,6 +71,11 @@ final class Outliving {
     conf.setIfMissing(ATTEMPTS, "100");
     // A leaving executor need not move what is kept, and to where it would move it no daemon is told of it.
     conf.setIfMissing(MIGRATION, "false");
+  }
+
+  /** In the driver: takes it back for one executor, which has ended. Its tasks run again before they are asked for, as ever. */
+  static void forget(SparkEnv env, String executor) {
+    ((MapOutputTrackerMaster) env.mapOutputTracker()).removeOutputsOnExecutor(executor);
   }
 
   /** Why it cannot be promised, or null. */

@@ -1,5 +1,6 @@
 package org.apache.spark.shuffle.weft;
 
+import java.util.function.BiConsumer;
 import org.apache.spark.network.buffer.ManagedBuffer;
 import org.apache.spark.network.shuffle.BlockFetchingListener;
 import org.apache.spark.network.shuffle.BlockStoreClient;
@@ -14,7 +15,7 @@ final class StockFetch {
   final String executor;
   final BlockFetchingListener listener;
   final DownloadFileManager downloads;
-  private final Traffic traffic;
+  final Traffic traffic;
 
   StockFetch(
       BlockStoreClient stock,
@@ -35,10 +36,15 @@ final class StockFetch {
 
   /** Fetches these blocks by Spark's own client, whose success or failure is the listener's. May wait. */
   void run(String[] blocks, Reason reason) {
-    stock.fetchBlocks(host, port, executor, blocks, counted(reason), downloads);
+    run(blocks, reason, listener::onBlockFetchFailure);
   }
 
-  private BlockFetchingListener counted(Reason reason) {
+  /** As run, but failures are told to {@code failed}. */
+  void run(String[] blocks, Reason reason, BiConsumer<String, Throwable> failed) {
+    stock.fetchBlocks(host, port, executor, blocks, counted(reason, failed), downloads);
+  }
+
+  private BlockFetchingListener counted(Reason reason, BiConsumer<String, Throwable> failed) {
     return new BlockFetchingListener() {
       @Override
       public void onBlockFetchSuccess(String block, ManagedBuffer data) {
@@ -48,7 +54,7 @@ final class StockFetch {
 
       @Override
       public void onBlockFetchFailure(String block, Throwable cause) {
-        listener.onBlockFetchFailure(block, cause);
+        failed.accept(block, cause);
       }
     };
   }

@@ -62,7 +62,8 @@ final class WeftRuntime implements SessionListener {
             traffic,
             workers,
             SparkSettings.transportConf(env.conf()),
-            off);
+            off,
+            Outliving.isOn(env.conf()) ? settings.connectTimeoutMs : -1);
     if (bridge != null && !isDriver()) {
       try {
         directory.join(); // before any of this executor's blocks can be asked for
@@ -103,8 +104,16 @@ final class WeftRuntime implements SessionListener {
   private Directory newDirectory() {
     long timeoutMs = settings.connectTimeoutMs + DIRECTORY_EXTRA_MS;
     return isDriver()
-        ? new DriverDirectory(env.rpcEnv(), () -> bridge.open(), timeoutMs)
+        ? new DriverDirectory(env.rpcEnv(), () -> bridge.open(), this::leftNothing, timeoutMs)
         : new DirectoryClient(env.conf(), env.rpcEnv(), env.executorId(), timeoutMs);
+  }
+
+  /** Spark was promised that map outputs outlive their executors: those of this one do not. */
+  private void leftNothing(String executor) {
+    if (Outliving.isOn(env.conf())) {
+      LOG.info("weft: no daemon has what executor {} left; Spark is told that its map outputs are lost", executor);
+      Outliving.forget(env, executor);
+    }
   }
 
   private Hello hello() {
@@ -177,7 +186,14 @@ final class WeftRuntime implements SessionListener {
   // ---- sessions
 
   @Override
-  public void opened(List<String> addresses, int port, byte[] daemonId, String device, boolean software, boolean keeps) {
+  public void opened(
+      List<String> addresses,
+      int port,
+      byte[] daemonId,
+      String device,
+      boolean software,
+      boolean keeps,
+      List<String> takenOver) {
     fetcher.traffic().daemonHas(device, software);
     String[] at =
         addresses.isEmpty()
@@ -188,7 +204,7 @@ final class WeftRuntime implements SessionListener {
     if (!keeps && Outliving.isOn(env.conf()) && !isDriver()) {
       LOG.warn("weft: this node's daemon does not keep map outputs after their executor's end: then their tasks run again. Its log has the reason");
     }
-    directory.announce(endpoint, keeps);
+    directory.announce(endpoint, keeps, takenOver);
     if (keeps) {
       directory.ended().stream().forEach(bridge::unregisterShuffle); // nobody may have told this daemon, for lack of an executor here
     }
@@ -258,6 +274,7 @@ final class WeftRuntime implements SessionListener {
         System.err.println(summary());
       }
     }
+    fetcher.close();
     if (bridge != null) {
       bridge.close();
     }

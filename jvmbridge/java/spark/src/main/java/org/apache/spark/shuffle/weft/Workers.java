@@ -2,6 +2,7 @@ package org.apache.spark.shuffle.weft;
 
 import io.netty.util.concurrent.DefaultThreadFactory;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 
@@ -11,6 +12,8 @@ import java.util.concurrent.TimeUnit;
  * is told of its failure there.
  */
 final class Workers {
+  private static final long IDLE_S = 30;
+
   /** Copies blocks for peers. */
   final ThreadPoolExecutor upcalls = pool("weft-upcall", 4);
 
@@ -23,12 +26,20 @@ final class Workers {
   /** Asks the driver. */
   final ThreadPoolExecutor directory = pool("weft-directory", 4);
 
+  /** Tells when to ask again. Does nothing that waits. */
+  final ScheduledThreadPoolExecutor again = new ScheduledThreadPoolExecutor(1, new DefaultThreadFactory("weft-again", true));
+
+  Workers() {
+    again.setKeepAliveTime(IDLE_S, TimeUnit.SECONDS);
+    again.allowCoreThreadTimeOut(true);
+  }
+
   private static ThreadPoolExecutor pool(String name, int threads) {
     ThreadPoolExecutor pool =
         new ThreadPoolExecutor(
             threads,
             threads,
-            30,
+            IDLE_S,
             TimeUnit.SECONDS,
             new LinkedBlockingQueue<>(),
             new DefaultThreadFactory(name, true));

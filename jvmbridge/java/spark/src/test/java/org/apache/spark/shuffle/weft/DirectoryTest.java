@@ -11,6 +11,8 @@ import java.io.ByteArrayOutputStream;
 import java.io.ObjectInputStream;
 import java.io.ObjectOutputStream;
 import java.io.ObjectStreamClass;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import org.apache.spark.rpc.RpcAddress;
 import org.apache.spark.rpc.RpcCallContext;
@@ -22,7 +24,8 @@ class DirectoryTest {
   private static final Endpoint DRIVER = new Endpoint(new String[] {"10.0.0.9"}, 1, new byte[16]);
 
   private final CompletableFuture<Endpoint> driver = new CompletableFuture<>();
-  private final DirectoryEndpoint directory = new DirectoryEndpoint(null, () -> driver);
+  private final List<String> leftNothing = new ArrayList<>();
+  private final DirectoryEndpoint directory = new DirectoryEndpoint(null, () -> driver, e -> leftNothing.add(e));
 
   @Test
   void executorsJoinAnnounceAndAreFound() throws Exception {
@@ -31,7 +34,7 @@ class DirectoryTest {
     assertEquals(32, directory.token().length);
     Call early = ask("h2", DirectoryMessages.lookup("1"));
     assertNull(early.answer, "held until it has announced");
-    ask("h1", DirectoryMessages.announce("1", A, false));
+    ask("h1", DirectoryMessages.announce("1", A, false, List.of()));
     assertEquals(A, DirectoryMessages.found((Object[]) early.answer));
     assertEquals(A, found("1"));
     assertNull(found("2"));
@@ -42,19 +45,39 @@ class DirectoryTest {
   @Test
   void anExecutorThatDisconnectsIsForgotten() throws Exception {
     ask("h1", DirectoryMessages.join("1"));
-    ask("h1", DirectoryMessages.announce("1", A, false));
+    ask("h1", DirectoryMessages.announce("1", A, false, List.of()));
     directory.onDisconnected(new RpcAddress("h7", 1));
     assertEquals(A, found("1"));
+    assertEquals(List.of(), leftNothing, "of a stranger nothing is told");
     directory.onDisconnected(new RpcAddress("h1", 1));
     assertNull(found("1"));
+    assertEquals(List.of("1"), leftNothing);
   }
 
   @Test
   void anExecutorWhoseDaemonKeepsWhatItLeftIsNot() throws Exception {
     ask("h1", DirectoryMessages.join("1"));
-    ask("h1", DirectoryMessages.announce("1", A, true));
+    ask("h1", DirectoryMessages.announce("1", A, true, List.of()));
     directory.onDisconnected(new RpcAddress("h1", 1));
     assertEquals(A, found("1"));
+    assertEquals(List.of(), leftNothing);
+  }
+
+  @Test
+  void whoComesToADaemonThatTookOverAnnouncesThoseThatHaveEnded() throws Exception {
+    Endpoint next = new Endpoint(new String[] {"10.0.0.1"}, 7401, new byte[16]);
+    ask("h1", DirectoryMessages.join("1"));
+    ask("h1", DirectoryMessages.announce("1", A, true, List.of()));
+    ask("h2", DirectoryMessages.join("2"));
+    ask("h2", DirectoryMessages.announce("2", A, true, List.of()));
+    directory.onDisconnected(new RpcAddress("h1", 1));
+    ask("h3", DirectoryMessages.join("3"));
+    ask("h3", DirectoryMessages.announce("3", next, true, List.of("1", "2")));
+    assertEquals(next, found("1"));
+    assertEquals(A, found("2"), "it lives and has not said that it lost its daemon");
+    assertEquals(next, found("3"));
+    directory.onDisconnected(new RpcAddress("h2", 1));
+    assertEquals(next, found("2"), "it ended before it could announce itself");
   }
 
   @Test

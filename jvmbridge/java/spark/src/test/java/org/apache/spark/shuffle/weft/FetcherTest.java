@@ -62,7 +62,7 @@ class FetcherTest {
             60_000,
             System::nanoTime);
     TransportConf conf = new TransportConf("shuffle", new MapConfigProvider(Collections.emptyMap()));
-    return new Fetcher(peers, bridge::fetch, traffic, workers, conf, off);
+    return new Fetcher(peers, bridge::fetch, traffic, workers, conf, off, -1);
   }
 
   @AfterEach

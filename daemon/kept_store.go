@@ -1,0 +1,131 @@
+package daemon
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"weft/shuffle"
+)
+
+const (
+	keptStore = "keeping" // the store's name in the socket directory
+	record    = ".json"   // what its files end with
+	unwritten = ".new"    // what those end with that are being written
+
+	maxRecord = 1 << 20 // bytes
+)
+
+// keptPath is what the path of a directory for links ends with. Nothing else is ever opened or removed.
+var keptPath = regexp.MustCompile(`/` + keptPrefix + `[0-9a-f]{32}/[0-9]+-[0-9]+$`)
+
+// store is a directory with a file for each executor whose map outputs are linked: what the next daemon of the socket directory has to know to
+// serve them. Applications' tokens are among it, so nobody but the daemon's user can read it.
+type store struct {
+	path string
+}
+
+func openStore(path string) (*store, error) {
+	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return nil, err
+	}
+	var st unix.Stat_t
+	if err := unix.Lstat(path, &st); err != nil {
+		return nil, &os.PathError{Op: "lstat", Path: path, Err: err}
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFDIR || int(st.Uid) != os.Geteuid() || st.Mode&0o077 != 0 {
+		return nil, fmt.Errorf("%s is not a directory of user %d alone: remove it", path, os.Geteuid())
+	}
+	return &store{path}, nil
+}
+
+// add writes a record, whole or not at all. forget removes it.
+func (s *store) add(left shuffle.Left) (forget func(), err error) {
+	content, err := json.Marshal(left)
+	if err != nil {
+		return nil, err
+	}
+	if len(content) > maxRecord {
+		return nil, fmt.Errorf("a record of %d bytes; at most %d are supported", len(content), maxRecord)
+	}
+	path := filepath.Join(s.path, rand.Text()+record)
+	if err := write(path+unwritten, content); err != nil {
+		return nil, errors.Join(err, removeFile(path+unwritten))
+	}
+	if err := os.Rename(path+unwritten, path); err != nil {
+		return nil, errors.Join(err, removeFile(path+unwritten))
+	}
+	return func() { _ = removeFile(path) }, nil
+}
+
+func write(path string, content []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// removeFile removes a file that need not be there.
+func removeFile(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// each gives every record to take, which may remove it. What is no record stays, and is in the error.
+func (s *store) each(take func(left shuffle.Left, forget func())) error {
+	entries, err := os.ReadDir(s.path)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, entry := range entries {
+		path := filepath.Join(s.path, entry.Name())
+		if strings.HasSuffix(path, unwritten) {
+			errs = append(errs, removeFile(path)) // no link was made for it yet
+			continue
+		}
+		left, err := read(path)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", path, err))
+			continue
+		}
+		take(left, func() { _ = removeFile(path) })
+	}
+	return errors.Join(errs...)
+}
+
+func read(path string) (left shuffle.Left, err error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return left, err
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, maxRecord))
+	if err != nil {
+		return left, err
+	}
+	if err := json.Unmarshal(content, &left); err != nil {
+		return left, err
+	}
+	if left.App.ID == "" || left.App.Token == [32]byte{} || left.Executor == "" || left.Driver == "" || len(left.Dirs) == 0 {
+		return left, errors.New("something is missing in it")
+	}
+	for _, dir := range left.Dirs {
+		if !filepath.IsAbs(dir) || filepath.Clean(dir) != dir || !keptPath.MatchString(dir) {
+			return left, fmt.Errorf("%q is no directory for links to map outputs", dir)
+		}
+	}
+	return left, nil
+}

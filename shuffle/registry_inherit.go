@@ -1,0 +1,205 @@
+package shuffle
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// TakeOver serves on what a daemon before this one left of an executor, which counts as departed until it joins again. Nobody may have
+// joined before. forget is called when the links are removed, and release when nothing is served any more. After an error both were called.
+func (r *Registry) TakeOver(left Left, forget, release func()) error {
+	k, err := r.keeper.take(left, forget)
+	if err != nil {
+		release()
+		return err
+	}
+	e := &Executor{
+		registry: r, app: left.App.ID, token: left.App.Token, name: left.Executor, dirs: &localDirs{uid: left.UID}, kept: k,
+		shuffles: make(map[uint32]map[uint64]*mapOutput), release: release, taken: true,
+	}
+	if err := e.find(); err != nil {
+		r.log.Warn("some map outputs that a daemon before left are not found", "app", e.app, "executor", e.name, "error", err)
+	}
+	former, err := r.admit(e, left.App)
+	if err != nil {
+		e.end()
+		return err
+	}
+	if former != nil {
+		former.end()
+	}
+	r.watch(e.app, left.Driver)
+	if !e.hasKept() || !r.depart(e) {
+		e.Leave()
+	}
+	r.shrink()
+	return nil
+}
+
+// TakenOver are the application's executors of which a daemon before this one left map outputs that are served here.
+func (r *Registry) TakenOver(app string) (executors []string) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if known := r.apps[app]; known != nil {
+		for _, e := range known.gone() {
+			if e.taken {
+				executors = append(executors, e.name)
+			}
+		}
+	}
+	slices.Sort(executors)
+	return executors
+}
+
+// take opens the directories that a daemon before this one made.
+func (r *keeper) take(left Left, forget func()) (*kept, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	k := &kept{keeper: r, dirs: &localDirs{uid: left.UID}, forget: forget}
+	for _, path := range left.Dirs {
+		d, err := found(path, left.UID)
+		if err != nil {
+			k.closeLocked()
+			return nil, fmt.Errorf("directory for links %s: %w", path, err)
+		}
+		k.add(d)
+	}
+	return k, nil
+}
+
+// found opens a directory for links that is there. From the directory that both lie in on, it follows no symbolic link.
+func found(path string, uid uint32) (*keptDir, error) {
+	parent, err := os.OpenRoot(filepath.Dir(filepath.Dir(path)))
+	if err != nil {
+		return nil, err
+	}
+	return openKeptDir(parent, path, func(in *os.Root, name string) (*os.Root, error) { return takeDir(in, name, uid, false) })
+}
+
+// find registers the map outputs that there are links of: those whose index was linked, which comes last.
+func (e *Executor) find() error {
+	data := map[mapID]place{}
+	index := map[mapID]place{}
+	var errs []error
+	for i := range e.kept.dirs.dirs {
+		errs = append(errs, names(e.kept.dirs.dirs[i].dir, func(name string) {
+			if id, ok := parseLink(name, dataLink); ok {
+				data[id] = place{i, name}
+			} else if id, ok := parseLink(name, indexLink); ok {
+				index[id] = place{i, name}
+			}
+		}))
+	}
+	for id, at := range index {
+		m, err := e.findOne(id, data[id], at)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if e.shuffles[id.shuffle] == nil {
+			e.shuffles[id.shuffle] = make(map[uint64]*mapOutput)
+		}
+		e.shuffles[id.shuffle][id.mapID] = m
+		e.count++
+		e.bytes += m.size
+		e.registry.metrics.MapOutputs.Inc()
+	}
+	return errors.Join(errs...)
+}
+
+// findOne looks at the files of one map output, as when it was registered. data has no name where there is none, as every partition is empty.
+func (e *Executor) findOne(id mapID, data, index place) (*mapOutput, error) {
+	var size int64
+	if data.rel == "" {
+		data = place{index.dir, id.link(dataLink)}
+	} else {
+		file, stat, err := e.kept.dirs.open(data)
+		if err != nil {
+			return nil, err
+		}
+		_ = file.Close()
+		size = stat.Size
+	}
+	file, stat, err := e.kept.dirs.open(index)
+	if err != nil {
+		return nil, err
+	}
+	_ = file.Close()
+	partitions := stat.Size/offsetSize - 1
+	if partitions < 1 || partitions > MaxPartitions {
+		return nil, fmt.Errorf("%s: an index file of %d bytes", e.kept.dirs.path(index), stat.Size)
+	}
+	m := newMapOutput(data, index, uint32(partitions), size)
+	m.kept = true
+	return m, nil
+}
+
+// mapID names a map output, and its links.
+type mapID struct {
+	shuffle uint32
+	mapID   uint64
+}
+
+// What the names of links end with.
+const (
+	dataLink  = ".data"
+	indexLink = ".index"
+)
+
+func (id mapID) link(suffix string) string {
+	return fmt.Sprintf("%d_%d%s", id.shuffle, id.mapID, suffix)
+}
+
+func parseLink(name, suffix string) (id mapID, ok bool) {
+	stem, ok := strings.CutSuffix(name, suffix)
+	first, second, both := strings.Cut(stem, "_")
+	shuffle, err := strconv.ParseUint(first, 10, 31)
+	if !ok || !both || err != nil {
+		return mapID{}, false
+	}
+	of, err := strconv.ParseUint(second, 10, 63)
+	id = mapID{uint32(shuffle), of}
+	return id, err == nil && id.link(suffix) == name
+}
+
+// names calls f with the name of everything in a directory that is open as a path alone.
+func names(dir *os.File, f func(name string)) error {
+	readable, err := reopen(dir)
+	if err != nil {
+		return err
+	}
+	defer readable.Close()
+	for {
+		batch, err := readable.Readdirnames(1000)
+		for _, name := range batch {
+			f(name)
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// reopen opens a directory for reading that is open.
+func reopen(dir *os.File) (*os.File, error) {
+	fd := -1
+	err := withFDs(dir, dir, func(of, _ int) (err error) {
+		fd, err = unix.Openat(of, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), dir.Name()), nil
+}

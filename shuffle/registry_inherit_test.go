@@ -1,0 +1,197 @@
+package shuffle
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"weft/internal/metrics"
+)
+
+// restart ends the node's daemon and starts another one, with other ids, that takes over what was recorded. It gives how often what it took
+// over was released.
+func (k *keepingNode) restart() (released *int) {
+	k.t.Helper()
+	k.registry.Close()
+	left := slices.Clone(k.recorded)
+	k.departed, k.watched = 0, nil
+	k.keeping.Name = keptName + "-next"
+	m := metrics.NewSet()
+	k.metrics = m
+	k.registry = NewRegistry(RegistryOptions{Keeping: k.keeping}, m, slog.New(slog.NewTextHandler(io.MultiWriter(&k.log, k.t.Output()), nil)))
+	k.Service = NewService(k.registry)
+	k.t.Cleanup(k.registry.Close)
+	released = new(int)
+	for _, l := range left {
+		forget := func() {
+			k.recorded = slices.DeleteFunc(k.recorded, func(r Left) bool { return r.Dirs[0] == l.Dirs[0] })
+		}
+		if err := k.registry.TakeOver(l, forget, func() { *released++ }); err != nil {
+			k.t.Log(err)
+		}
+	}
+	return released
+}
+
+// What executors left, and what those that live had registered, is served by the next daemon of the node.
+func TestAnotherDaemonTakesOver(t *testing.T) {
+	k := newKeepingNode(t)
+	want := randomBytes(1, 3000)
+	k.commit(1, 1, want[:1000], nil, want[1000:])
+	k.commit(1, 2, nil, nil)
+	must(t, os.Remove(filepath.Join(k.dir, "0c", "shuffle_1_2_0.data")))
+	k.commit(1, 2, nil, nil)
+	ended := k.ends(k.executor)
+	living := k.joins("2")
+	k.executor = living
+	k.commit(1, 7, []byte("of who lives"))
+	if n := testutil.ToFloat64(k.metrics.MapOutputs); n != 3 {
+		t.Errorf("%v map outputs", n)
+	}
+	living.Depart(func() {}) // as the bridge does when the daemon ends
+
+	released := k.restart()
+	if *ended != 1 || *released != 0 || k.departed != 2 || len(k.recorded) != 2 || len(k.watched) != 1 || k.watched[0] != "driver:7078" {
+		t.Errorf("released %d and %d times, %d departed, recorded %+v, watched %v", *ended, *released, k.departed, k.recorded, k.watched)
+	}
+	if n := testutil.ToFloat64(k.metrics.MapOutputs); n != 3 {
+		t.Errorf("%v map outputs were found", n)
+	}
+	if got := k.registry.TakenOver(k.app.ID); !slices.Equal(got, []string{"1", "2"}) {
+		t.Errorf("taken over: %v", got)
+	}
+	found := k.locateBlocks(reduces(1, 1, 0, 1), reduces(1, 1, 1, 3), reduces(1, 2, 0, 2), reduces(1, 3, 0, 1), BlockID{Name: "rdd_1_1"})
+	k.expect(found[0], want[:1000])
+	k.expect(found[1], want[1000:])
+	k.expect(found[2], nil)
+	k.expectReason(found[3], ReasonNotFound)
+	k.expectReason(found[4], ReasonNotFound)
+	ofWhoLives, err := k.Locate(t.Context(), &LocateRequest{App: k.app, Executor: "2", Blocks: []BlockID{reduces(1, 7, 0, 1)}})
+	must(t, err)
+	k.expect(ofWhoLives[0], []byte("of who lives"))
+	for what, app := range map[string]App{"without the token": {ID: k.app.ID}, "with another": {ID: k.app.ID, Token: [32]byte{9}}} {
+		if got := k.reasonFor(app, "1", reduces(1, 1, 0, 1)); got != ReasonPeerRefused {
+			t.Errorf("%s: %s", what, got)
+		}
+	}
+	if _, err := k.join(App{ID: k.app.ID, Token: [32]byte{9}}, "3", k.dir); err == nil || !strings.Contains(err.Error(), "another token") {
+		t.Errorf("an executor with another token joined: %v", err)
+	}
+
+	k.executor = k.joins("2")
+	if got := k.registry.TakenOver(k.app.ID); k.departed != 1 || !slices.Equal(got, []string{"1"}) {
+		t.Errorf("%d departed, taken over %v; one has joined again", k.departed, got)
+	}
+	k.executor.Leave()
+	k.gone(errors.New("it has ended"))
+	k.wantNothingLeft(released, 2)
+}
+
+// And so does the one after that.
+func TestATakenOverExecutorIsTakenOverAgain(t *testing.T) {
+	k := newKeepingNode(t)
+	k.commit(1, 1, []byte("x"))
+	k.ends(k.executor)
+	k.restart()
+	released := k.restart()
+	k.expect(k.locateBlocks(reduces(1, 1, 0, 1))[0], []byte("x"))
+	k.executor = k.joins("2")
+	k.executor.UnregisterShuffle(1)
+	if *released != 1 || k.departed != 0 || len(k.links()) != 0 {
+		t.Errorf("released %d times, %d departed, links %v; the shuffle has ended", *released, k.departed, k.links())
+	}
+}
+
+// Only what is a link's name, and a file of the user's, is taken for a map output; and a data file without an index is none.
+func TestWhatIsFoundIsChecked(t *testing.T) {
+	k := newKeepingNode(t)
+	k.commit(1, 1, []byte("x"))
+	k.ends(k.executor)
+	links := k.recorded[0].Dirs[0]
+	for _, name := range []string{"1_01.index", "1_2.data", "2_1", "_1.index", "1_.index", "4294967296_1.index", "1_9223372036854775808.index", "..index"} {
+		must(t, os.WriteFile(filepath.Join(links, name), make([]byte, 16), 0o600))
+	}
+	must(t, os.WriteFile(filepath.Join(links, "1_3.index"), make([]byte, 8), 0o600)) // no partition
+	must(t, os.Symlink("/etc/passwd", filepath.Join(links, "1_4.index")))
+	must(t, os.Mkdir(filepath.Join(links, "1_5.index"), 0o700))
+	k.restart()
+	if n := testutil.ToFloat64(k.metrics.MapOutputs); n != 1 || !strings.Contains(k.log.String(), "not found") {
+		t.Errorf("%v map outputs were found", n)
+	}
+	k.expect(k.locateBlocks(reduces(1, 1, 0, 1))[0], []byte("x"))
+	for id := range uint64(6) {
+		if id != 1 {
+			k.expectReason(k.locateBlocks(reduces(1, id, 0, 1))[0], ReasonNotFound)
+		}
+	}
+}
+
+// What is not there any more, or is somebody else's, is neither served nor removed.
+func TestWhatCannotBeTakenOver(t *testing.T) {
+	for what, change := range map[string]func(k *keepingNode, base string){
+		"removed":         func(_ *keepingNode, base string) { must(t, os.RemoveAll(base)) },
+		"its application": func(k *keepingNode, _ string) { must(t, os.RemoveAll(k.appDir)) },
+		"another user's":  func(k *keepingNode, _ string) { k.recorded[0].UID++ },
+		"a symbolic link": func(_ *keepingNode, base string) {
+			must(t, os.Rename(base, base+".moved"))
+			must(t, os.Symlink(base+".moved", base))
+		},
+		"empty": func(k *keepingNode, _ string) {
+			for _, name := range k.links() {
+				must(t, os.Remove(filepath.Join(k.recorded[0].Dirs[0], name)))
+			}
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			k := newKeepingNode(t)
+			k.commit(1, 1, []byte("x"))
+			k.ends(k.executor)
+			base := filepath.Dir(k.recorded[0].Dirs[0])
+			change(k, base)
+			released := k.restart()
+			if *released != 1 || k.departed != 0 || len(k.recorded) != 0 || len(k.registry.Status()) != 0 {
+				t.Errorf("released %d times, %d departed, recorded %+v, %+v", *released, k.departed, k.recorded, k.registry.Status())
+			}
+			moved, _ := filepath.Glob(base + ".moved/*/*")
+			if what == "a symbolic link" && len(moved) != 2 {
+				t.Errorf("a symbolic link was followed: %v is left", moved)
+			}
+		})
+	}
+}
+
+// The bound is that of the daemon which serves it.
+func TestWhatIsTakenOverIsBounded(t *testing.T) {
+	k := newKeepingNode(t)
+	k.commit(1, 1, make([]byte, 400))
+	k.ends(k.executor)
+	k.keeping.MaxBytes = 399
+	if released := k.restart(); *released != 1 || k.departed != 0 || len(k.links()) != 0 {
+		t.Errorf("released %d times, %d departed, links %v", *released, k.departed, k.links())
+	}
+}
+
+func TestNothingIsKeptThatCannotBeRecorded(t *testing.T) {
+	k := newKeepingNode(t)
+	k.keeping.Record = func(Left) (func(), error) { return nil, errors.New("the disk is full") }
+	k.registry = NewRegistry(RegistryOptions{Keeping: k.keeping}, k.metrics, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	app := t.TempDir()
+	dir := filepath.Join(app, "blockmgr")
+	must(t, os.Mkdir(dir, 0o700))
+	e, err := k.join(k.app, "1", dir)
+	must(t, err)
+	if err := e.Keep("driver:1"); err == nil || !strings.Contains(err.Error(), "the disk is full") {
+		t.Errorf("it was promised: %v", err)
+	}
+	e.Leave()
+	if made, _ := filepath.Glob(filepath.Join(app, keptName) + "*"); len(made) != 0 {
+		t.Errorf("made all the same: %v", made)
+	}
+}
