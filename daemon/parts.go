@@ -16,14 +16,15 @@ import (
 // startParts composes what moves blocks. The order is that of use, so that closing backwards is safe: first the executors go, which
 // cancels their fetches; then the connections to peers, after which nothing writes to leased memory any more; then those of peers.
 func (d *daemon) startParts(dir *socketDir, peers *net.TCPListener) error {
-	d.budget = mempool.NewBudget(d.opts.MemoryMax)
+	d.startQuotas()
+	d.budget = mempool.NewBudgetOf(d.quotas.memory)
 	d.opened("memory", d.checkMemory)
 	d.startDevice()
 	keeping, err := d.keeping(dir)
 	if err != nil {
 		return err
 	}
-	registry := shuffle.RegistryOptions{FilesMax: d.opts.FilesMax, SkipChecksums: !d.opts.Checksum, Keeping: keeping}
+	registry := shuffle.RegistryOptions{FilesMax: d.opts.FilesMax, SkipChecksums: !d.opts.Checksum, Keeping: keeping, Quotas: d.quotas.ofRegistry(&d.opts)}
 	if d.device != nil {
 		registry.Closing = d.device.Forget
 	}
@@ -34,15 +35,19 @@ func (d *daemon) startParts(dir *socketDir, peers *net.TCPListener) error {
 	wire := tcp.Options{
 		DaemonID: d.info.DaemonID, PeerTimeout: d.opts.PeerTimeout, Streams: d.opts.TCPStreams, Log: d.log,
 		Direct: d.direct(), ConnectTimeout: d.opts.PeerConnectTimeout, Backoff: d.opts.RDMABackoff, Metrics: d.metrics,
+		Quotas: d.quotas.ofPeers(), MaxConns: int(connsOfPeers()),
 	}
 	server := tcp.NewServer(peers, wire, d.startProbe(service), d.metrics)
 	d.serve("connections of peers", server.Serve, server.Close)
 
+	local := mem.New(service, d.metrics)
+	local.Handles = wire.Quotas.Handles
 	d.peers = shuffle.NewPeers(shuffle.PeersOptions{
 		DaemonID:       d.info.DaemonID,
-		Local:          mem.New(service, d.metrics),
+		Local:          local,
 		Transports:     []shuffle.Transport{tcp.New(wire)},
 		ConnectTimeout: d.opts.PeerConnectTimeout,
+		Most:           d.quotas.peersNamed(&d.opts),
 	}, d.metrics, d.log)
 	d.opened("connections to peers", func(context.Context) error { d.peers.Close(); return nil })
 
@@ -72,6 +77,7 @@ func (d *daemon) startBridge(dir *socketDir) error {
 		UpcallBytes:     d.opts.MemoryUpcall,
 		RegionBytes:     d.opts.MemoryRegion,
 		MemoryWait:      d.opts.MemoryWait,
+		Quotas:          d.quotas.ofBridge(),
 		Join:            d.join(),
 		OnSessions:      d.idle.sessions,
 	}
@@ -87,8 +93,11 @@ func (d *daemon) startBridge(dir *socketDir) error {
 	return nil
 }
 
-// checkMemory is called when nothing uses memory any more; what is still counted was leaked.
+// checkMemory is called when nothing uses memory, or anything else that is divided, any more; what is still counted was leaked.
 func (d *daemon) checkMemory(context.Context) error {
+	if left := d.quotas.left(); left != "" {
+		return fmt.Errorf("not given back: %s; please report this", left)
+	}
 	for purpose, u := range d.budget.Usage() {
 		if u != (mempool.Usage{}) {
 			return fmt.Errorf("%d %s leases and %d bytes were not given back; please report this", u.Leases, purpose, u.Allocated)

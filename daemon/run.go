@@ -57,6 +57,7 @@ type daemon struct {
 	idle    *idle
 
 	device   *rdma.Node // nil: there is none
+	quotas   *quotas
 	budget   *mempool.Budget
 	registry *shuffle.Registry
 	peers    *shuffle.Peers

@@ -24,6 +24,9 @@ type Keeping struct {
 	Departed func(n int)
 }
 
+// descriptorsKept is how many a keptDir holds open.
+const descriptorsKept = 3
+
 // errNotKept is why a daemon without Keeping promises nothing.
 var errNotKept = errors.New("this daemon keeps no map outputs of executors that have ended")
 
@@ -37,18 +40,26 @@ func (e *Executor) Keep(driver string) error {
 	if driver == "" {
 		return errors.New("it does not say where its driver is; this is a bug of the client")
 	}
+	more := int64(descriptorsKept * len(e.dirs.dirs))
+	if !r.takeDescriptors(e.app, more) {
+		return errors.New("the application has as many directories open as its share (weft.app.share) of the open files allows; " +
+			"raise the limit of open files (LimitNOFILE)")
+	}
 	k, err := r.keeper.open(e.dirs)
 	if err != nil {
+		r.quotas.Descriptors.Give(e.app, more)
 		return err
 	}
 	e.mu.Lock()
 	gone := e.gone
 	if !gone {
 		e.kept = k
+		e.held += more
 	}
 	e.mu.Unlock()
 	if gone {
 		k.close()
+		r.quotas.Descriptors.Give(e.app, more)
 		return ErrGone
 	}
 	r.watch(e.app, driver)
@@ -101,7 +112,7 @@ func (r *keeper) open(dirs *localDirs) (*kept, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.last++
-	k := &kept{keeper: r, dirs: &localDirs{uid: dirs.uid}}
+	k := &kept{keeper: r, dirs: &localDirs{app: dirs.app, uid: dirs.uid}}
 	for i := range dirs.dirs {
 		d, err := r.beside(&dirs.dirs[i], fmt.Sprintf("%d-%d", r.last, i), dirs.uid)
 		if err != nil {

@@ -28,6 +28,7 @@ func Markdown() string {
 		"- `reason`: the words of `Reason` in proto/block.proto, where each is explained, in lower case.\n" +
 		"- `purpose`: `receive` for blocks fetched for an executor, `upcall` for blocks that an executor has in memory and lends to peers.\n" +
 		"- `state`: `allocated` is what the arenas hold, `leased` the part of it in use.\n" +
-		"- `result`: `ok` or `failed`.\n")
+		"- `result`: `ok` or `failed`.\n" +
+		"- `resource`: what is divided among applications; docs/security.md lists them.\n")
 	return b.String()
 }

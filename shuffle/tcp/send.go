@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -86,8 +87,12 @@ const gather = 256
 // trySend sends; it returns false to be called again when the socket takes more.
 func (o *outbox) trySend(fd uintptr) bool {
 	for {
-		if len(o.flight) == 0 && !o.next() {
-			return true
+		if len(o.flight) == 0 {
+			if !o.next() {
+				o.since.Store(0)
+				return true
+			}
+			o.since.Store(time.Now().UnixNano())
 		}
 		blocked, err := o.sendFlight(int(fd))
 		if err != nil {
@@ -198,6 +203,8 @@ func (p *piece) sendFile(fd int) (blocked bool, err error) {
 			continue
 		case err != nil:
 			return false, fmt.Errorf("sendfile of %s: %w", p.file.Name(), err)
+		case n == 0 && p.block.Checked:
+			return p.sendZeroes(fd)
 		case n == 0:
 			return false, fmt.Errorf("%s became shorter while it was sent: %w", p.file.Name(), io.ErrUnexpectedEOF)
 		}
