@@ -35,7 +35,7 @@ func (d *daemon) startParts(dir *socketDir, peers *net.TCPListener) error {
 	wire := tcp.Options{
 		DaemonID: d.info.DaemonID, PeerTimeout: d.opts.PeerTimeout, Streams: d.opts.TCPStreams, Log: d.log,
 		Direct: d.direct(), ConnectTimeout: d.opts.PeerConnectTimeout, Backoff: d.opts.RDMABackoff, Metrics: d.metrics,
-		Quotas: d.quotas.ofPeers(), MaxConns: int(connsOfPeers()),
+		Quotas: d.quotas.ofPeers(), MaxConns: int(d.quotas.connsOfPeers()),
 	}
 	server := tcp.NewServer(peers, wire, d.startProbe(service), d.metrics)
 	d.serve("connections of peers", server.Serve, server.Close)

@@ -18,21 +18,26 @@ import (
 
 // What a daemon has for all applications together, where no option says it. A job of 8 executors with 16 cores each and 100,000 map outputs
 // takes an eighth of each at most.
-const (
-	maxSessions   = 1024
-	maxRequests   = 1 << 21   // blocks, and 64 for each request
-	maxInline     = 256 << 20 // bytes
-	maxMapOutputs = 512 << 20 // bytes of memory, half a KiB for each
-	maxHandles    = 1 << 20
-	maxLocates    = 1 << 30 // bytes of memory
-	maxConns      = 1 << 16
-	maxPeers      = 1 << 13
-)
+type capacity struct {
+	sessions, requests, inline, mapOutputs, handles, locates, conns, peers int64
+}
+
+var defaultCapacity = capacity{
+	sessions:   1024,
+	requests:   1 << 21,   // blocks, and 64 for each request
+	inline:     256 << 20, // bytes
+	mapOutputs: 512 << 20, // bytes of memory, half a KiB for each
+	handles:    1 << 20,
+	locates:    1 << 30, // bytes of memory
+	conns:      1 << 16,
+	peers:      1 << 13,
+}
 
 const peersResource = "peers"
 
 // quotas divide what the daemon has among applications.
 type quotas struct {
+	capacity
 	percent int
 	all     []named
 	count   func(resource string) quota.Counter
@@ -60,38 +65,38 @@ func openFiles() int64 {
 }
 
 func (d *daemon) startQuotas() {
-	d.quotas = &quotas{percent: d.opts.AppShare, count: func(resource string) quota.Counter { return d.metrics.QuotaRefusals(resource) }}
+	d.quotas = &quotas{capacity: defaultCapacity, percent: d.opts.AppShare, count: func(resource string) quota.Counter { return d.metrics.QuotaRefusals(resource) }}
 	d.quotas.memory = d.quotas.newPool("memory", d.opts.MemoryMax)
 }
 
 func (q *quotas) ofRegistry(opts *options.Options) shuffle.Quotas {
 	return shuffle.Quotas{
 		Descriptors: q.newPool("directories", openFiles()/8),
-		MapOutputs:  q.newPool("map_outputs", maxMapOutputs),
+		MapOutputs:  q.newPool("map_outputs", q.mapOutputs),
 		Files:       q.newPool("files", max(openFiles()/2, int64(opts.FilesMax))),
 	}
 }
 
 func (q *quotas) ofPeers() tcp.Quotas {
 	return tcp.Quotas{
-		Conns:   q.newPool("connections", connsOfPeers()),
-		Locates: q.newPool("locates", maxLocates),
-		Handles: q.newPool("handles", maxHandles),
+		Conns:   q.newPool("connections", q.connsOfPeers()),
+		Locates: q.newPool("locates", q.locates),
+		Handles: q.newPool("handles", q.handles),
 	}
 }
 
-func connsOfPeers() int64 { return min(maxConns, openFiles()/4) }
+func (q *quotas) connsOfPeers() int64 { return min(q.conns, openFiles()/4) }
 
 // peersNamed is of those that may be connected to.
 func (q *quotas) peersNamed(opts *options.Options) *quota.Pool {
-	return q.newPool(peersResource, min(maxPeers, openFiles()/4/int64(1+opts.TCPStreams)))
+	return q.newPool(peersResource, min(q.peers, openFiles()/4/int64(1+opts.TCPStreams)))
 }
 
 func (q *quotas) ofBridge() jvmbridge.Quotas {
 	return jvmbridge.Quotas{
-		Sessions: q.newPool("sessions", maxSessions),
-		Fetches:  q.newPool("requests", maxRequests),
-		Inline:   q.newPool("inline", maxInline),
+		Sessions: q.newPool("sessions", q.sessions),
+		Fetches:  q.newPool("requests", q.requests),
+		Inline:   q.newPool("inline", q.inline),
 	}
 }
 
