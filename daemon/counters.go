@@ -39,6 +39,8 @@ func counters(s *status.Status, metrics prometheus.Gatherer) error {
 				if s.RDMA != nil {
 					s.RDMA.HiddenBlocks = n
 				}
+			case "weft_quota_refusals_total":
+				s.Refused = append(s.Refused, status.Refusal{Resource: label["resource"], Times: n})
 			case "weft_transfer_blocks_total":
 				moved.at(route).Blocks = n
 			case "weft_transfer_bytes_total":

@@ -20,6 +20,7 @@ func TestCounters(t *testing.T) {
 	m.FallbackBlocks("disabled").Add(0)
 	m.MapOutputs.Set(6)
 	m.OpenFiles.Set(7)
+	m.QuotaRefusals("sessions").Add(8)
 	var got status.Status
 	if err := counters(&got, m.Registry); err != nil {
 		t.Fatal(err)
@@ -32,6 +33,7 @@ func TestCounters(t *testing.T) {
 		},
 		Failed:    []status.Count{{Reason: "no_space", Blocks: 4}},
 		Fallbacks: []status.Count{{Reason: "peer_lost", Blocks: 5, Bytes: 500}},
+		Refused:   []status.Refusal{{Resource: "sessions", Times: 8}},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

@@ -22,7 +22,7 @@ func OpenDevice(opts options.Options, m *metrics.Set, log *slog.Logger) (*rdma.N
 	}
 	return rdma.Open(rdma.NodeOptions{
 		Options: rdma.Options{Log: log}, Device: opts.RDMADevice, Networks: opts.NetCIDR,
-		Registered: opts.MemoryRegisteredMax, Map: rdma.Mapping(opts.RDMAMap), Metrics: m,
+		Registered: opts.MemoryRegisteredMax, AppShare: opts.AppShare, Map: rdma.Mapping(opts.RDMAMap), Metrics: m,
 	})
 }
 

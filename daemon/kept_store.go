@@ -116,6 +116,11 @@ func read(path string) (left shuffle.Left, err error) {
 	if err != nil {
 		return left, err
 	}
+	return parse(content)
+}
+
+// parse reads a record. It names directories for links alone.
+func parse(content []byte) (left shuffle.Left, err error) {
 	if err := json.Unmarshal(content, &left); err != nil {
 		return left, err
 	}

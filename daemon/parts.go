@@ -16,14 +16,17 @@ import (
 // startParts composes what moves blocks. The order is that of use, so that closing backwards is safe: first the executors go, which
 // cancels their fetches; then the connections to peers, after which nothing writes to leased memory any more; then those of peers.
 func (d *daemon) startParts(dir *socketDir, peers *net.TCPListener) error {
-	d.budget = mempool.NewBudget(d.opts.MemoryMax)
+	d.startQuotas()
+	d.budget = mempool.NewBudgetOf(d.quotas.memory)
 	d.opened("memory", d.checkMemory)
 	d.startDevice()
 	left, err := openKept(dir)
 	if err != nil {
 		return err
 	}
-	registry := shuffle.RegistryOptions{FilesMax: d.opts.FilesMax, SkipChecksums: !d.opts.Checksum, Keeping: d.keeping(left)}
+	registry := shuffle.RegistryOptions{
+		FilesMax: d.opts.FilesMax, SkipChecksums: !d.opts.Checksum, Keeping: d.keeping(left), Quotas: d.quotas.ofRegistry(&d.opts),
+	}
 	if d.device != nil {
 		registry.Closing = d.device.Forget
 	}
@@ -35,6 +38,7 @@ func (d *daemon) startParts(dir *socketDir, peers *net.TCPListener) error {
 	wire := tcp.Options{
 		DaemonID: d.info.DaemonID, Former: d.former, PeerTimeout: d.opts.PeerTimeout, Streams: d.opts.TCPStreams, Log: d.log,
 		Direct: d.direct(), ConnectTimeout: d.opts.PeerConnectTimeout, Backoff: d.opts.RDMABackoff, Metrics: d.metrics,
+		Quotas: d.quotas.ofPeers(), MaxConns: int(d.quotas.connsOfPeers()),
 	}
 	source, transport := d.startProbe(service), shuffle.Transport(tcp.New(wire))
 	if d.seams.source != nil {
@@ -46,12 +50,15 @@ func (d *daemon) startParts(dir *socketDir, peers *net.TCPListener) error {
 	server := tcp.NewServer(peers, wire, source, d.metrics)
 	d.serve("connections of peers", server.Serve, server.Close)
 
+	local := mem.New(service, d.metrics)
+	local.Handles = wire.Quotas.Handles
 	d.peers = shuffle.NewPeers(shuffle.PeersOptions{
 		DaemonID:       d.info.DaemonID,
 		Former:         d.former,
-		Local:          mem.New(service, d.metrics),
+		Local:          local,
 		Transports:     []shuffle.Transport{transport},
 		ConnectTimeout: d.opts.PeerConnectTimeout,
+		Most:           d.quotas.peersNamed(&d.opts),
 	}, d.metrics, d.log)
 	d.opened("connections to peers", func(context.Context) error { d.peers.Close(); return nil })
 
@@ -82,6 +89,7 @@ func (d *daemon) startBridge(dir *socketDir) error {
 		RegionBytes:     d.opts.MemoryRegion,
 		MemoryWait:      d.opts.MemoryWait,
 		Checksum:        d.opts.Checksum,
+		Quotas:          d.quotas.ofBridge(),
 		Join:            d.join(),
 		OnSessions:      d.idle.sessions,
 	}
@@ -97,8 +105,11 @@ func (d *daemon) startBridge(dir *socketDir) error {
 	return nil
 }
 
-// checkMemory is called when nothing uses memory any more; what is still counted was leaked.
+// checkMemory is called when nothing uses memory, or anything else that is divided, any more; what is still counted was leaked.
 func (d *daemon) checkMemory(context.Context) error {
+	if left := d.quotas.left(); left != "" {
+		return fmt.Errorf("not given back: %s; please report this", left)
+	}
 	for purpose, u := range d.budget.Usage() {
 		if u != (mempool.Usage{}) {
 			return fmt.Errorf("%d %s leases and %d bytes were not given back; please report this", u.Leases, purpose, u.Allocated)

@@ -69,6 +69,7 @@ type daemon struct {
 	former  [][16]byte // ids of daemons before this one that left something
 
 	device   *rdma.Node // nil: there is none
+	quotas   *quotas
 	budget   *mempool.Budget
 	registry *shuffle.Registry
 	peers    *shuffle.Peers

@@ -25,6 +25,8 @@ func (d *daemon) status() (*status.Status, error) {
 		SocketDir: d.opts.SocketDir,
 		PeerPort:  d.info.PeerPort,
 		Announced: []string{},
+		Apps:      []status.App{},
+		Refused:   []status.Refusal{},
 		Sessions:  []status.Session{},
 		Departed:  []status.Departed{},
 		Peers:     []status.Peer{},
@@ -51,6 +53,7 @@ func (d *daemon) status() (*status.Status, error) {
 			s.Departed = append(s.Departed, status.Departed{App: e.App, Executor: e.Executor, MapOutputs: e.MapOutputs, MapOutputBytes: e.MapOutputBytes})
 		}
 	}
+	s.Apps = d.quotas.status()
 	for _, e := range d.bridge.Sessions() {
 		s.Sessions = append(s.Sessions, sessionStatus(&e, mapOutputs[[2]string{e.App, e.Executor}]))
 	}

@@ -15,6 +15,8 @@ import (
 const (
 	// maxBlocks bounds the blocks that one session may wait for, and so what their answers can cost while it does not read them.
 	maxBlocks = shuffle.MaxBlocks
+	// fetchCost is what a request counts for beside its blocks: it has a goroutine.
+	fetchCost = 64
 	// maxDetail bounds the words that go with a failure, in bytes.
 	maxDetail = 1000
 )
@@ -79,11 +81,11 @@ func (f *fetches) add(id uint64, blocks int) (*fetch, context.Context, error) {
 	}
 	ft := &fetch{fetches: f, id: id, blocks: blocks, left: blocks}
 	if f.blocks+blocks > maxBlocks {
-		all := make([]int, blocks)
-		for i := range all {
-			all[i] = i
-		}
-		ft.sendFailed(all, shuffle.ReasonNoSpace, "too many blocks outstanding in this session")
+		ft.refuse("too many blocks outstanding in this session")
+		return nil, nil, nil
+	}
+	if !f.ses.server.opts.Quotas.Fetches.Take(f.ses.app.ID, ft.cost()) {
+		ft.refuse("the application has as many requests under way as its share (weft.app.share) allows")
 		return nil, nil, nil
 	}
 	f.open[id] = ft
@@ -186,6 +188,18 @@ func (ft *fetch) sendFailed(blocks []int, reason shuffle.Reason, detail string) 
 	ft.fetches.ses.out.send(&bridgepb.ToJvm{Kind: &bridgepb.ToJvm_Failed{Failed: m}})
 }
 
+// refuse fails all blocks of a request that is not begun.
+func (ft *fetch) refuse(why string) {
+	all := make([]int, ft.blocks)
+	for i := range all {
+		all[i] = i
+	}
+	ft.sendFailed(all, shuffle.ReasonNoSpace, why)
+}
+
+// cost is what the request takes of its application's share.
+func (ft *fetch) cost() int64 { return fetchCost + int64(ft.blocks) }
+
 // end counts blocks that ended; the last one ends the request.
 func (ft *fetch) end(blocks int) {
 	ft.left -= blocks
@@ -198,6 +212,7 @@ func (ft *fetch) end(blocks int) {
 	delete(f.open, ft.id)
 	f.blocks -= ft.blocks
 	f.mu.Unlock()
+	f.ses.server.opts.Quotas.Fetches.Give(f.ses.app.ID, ft.cost())
 	ft.cancel(nil)
 	f.running.Done()
 }

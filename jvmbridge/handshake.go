@@ -32,12 +32,19 @@ func (s *Server) greet(conn *net.UnixConn) {
 		return
 	}
 	log := s.log.With("uid", cred.Uid, "pid", cred.Pid)
+	if !s.meet(cred.Uid) {
+		s.adopt(conn)
+		s.metrics.SessionsRefused.Inc()
+		log.Warn("a connection was closed: too many of this user have not said yet what they are", "connections", maxGreeting)
+		return
+	}
 	_ = conn.SetReadDeadline(time.Now().Add(s.opts.HandshakeTimeout))
 	in := &frameReader{r: bufio.NewReaderSize(conn, readBuffer)}
 	var first bridgepb.ToDaemon
 	err = in.read(&first)
 	_ = conn.SetReadDeadline(time.Time{})
 	s.adopt(conn)
+	s.know(cred.Uid)
 	switch kind := first.GetKind().(type) {
 	case *bridgepb.ToDaemon_Hello:
 		s.hello(conn, in, cred, kind.Hello, log)
@@ -51,6 +58,28 @@ func (s *Server) greet(conn *net.UnixConn) {
 			s.metrics.SessionsRefused.Inc()
 			log.Warn("a connection of an executor was closed", "error", err)
 		}
+	}
+}
+
+// maxGreeting is how many connections of one user may be silent at a time. An executor's say at once what they are.
+const maxGreeting = 256
+
+// meet counts a connection whose first frame is waited for, until know; false where its user has too many.
+func (s *Server) meet(uid uint32) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.greeting[uid] >= maxGreeting {
+		return false
+	}
+	s.greeting[uid]++
+	return true
+}
+
+func (s *Server) know(uid uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.greeting[uid]--; s.greeting[uid] == 0 {
+		delete(s.greeting, uid)
 	}
 }
 
@@ -91,8 +120,14 @@ func (s *Server) newSession(conn *net.UnixConn, cred *unix.Ucred, hello *bridgep
 		_ = ses.closeArenas()
 		return nil, err
 	}
+	if !s.opts.Quotas.Sessions.Take(app.ID, 1) { // not before it has shown that it is of this application
+		ses.member.Leave()
+		_ = ses.closeArenas()
+		return nil, fmt.Errorf("application %s has as many sessions here as its share (weft.app.share) allows", app.ID)
+	}
 	ses.keep(hello)
 	if !s.add(ses) {
+		s.opts.Quotas.Sessions.Give(app.ID, 1)
 		ses.member.Leave()
 		_ = ses.closeArenas()
 		return nil, errServerClosed

@@ -70,6 +70,7 @@ func (ses *session) newArena(kind bridgepb.SegmentKind, bytes int64, registrar m
 	return mempool.NewArena(mempool.ArenaOptions{
 		Backing:    &segments{kind: kind, out: ses.out, files: &ses.files},
 		Budget:     s.budget,
+		Holder:     ses.app.ID,
 		Purpose:    purpose,
 		RegionSize: s.opts.RegionBytes,
 		Max:        bytes,

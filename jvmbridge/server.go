@@ -14,6 +14,7 @@ import (
 	"weft/internal/metrics"
 	"weft/shuffle"
 	"weft/shuffle/mempool"
+	"weft/shuffle/quota"
 )
 
 // Fetcher fetches blocks from peers; shuffle.Fetcher is it.
@@ -42,8 +43,17 @@ type Options struct {
 	// without.
 	Join func(app shuffle.App) (Membership, error)
 
+	Quotas Quotas
+
 	HandshakeTimeout time.Duration // for Hello, and then for Attach; 0: 10 s
 	OnSessions       func(open int)
+}
+
+// Quotas divide what a Server has among applications. A nil pool has no bound.
+type Quotas struct {
+	Sessions *quota.Pool
+	Fetches  *quota.Pool // blocks that were asked for and have not ended, and fetchCost for each request
+	Inline   *quota.Pool // bytes of small blocks that executors sent, while peers read them
 }
 
 // Membership is a session's use of a device.
@@ -65,6 +75,7 @@ type Server struct {
 
 	mu        sync.Mutex
 	closed    bool
+	greeting  map[uint32]int // connections that have not said what they are, by user
 	listeners map[net.Listener]struct{}
 	conns     map[*net.UnixConn]struct{} // not yet part of a session
 	sessions  map[uint64]*session
@@ -83,6 +94,7 @@ func NewServer(opts Options, registry *shuffle.Registry, fetcher Fetcher, budget
 	return &Server{
 		opts: opts, registry: registry, fetcher: fetcher, budget: budget, metrics: m, log: log,
 		listeners: map[net.Listener]struct{}{},
+		greeting:  map[uint32]int{},
 		conns:     map[*net.UnixConn]struct{}{},
 		sessions:  map[uint64]*session{},
 	}
@@ -184,6 +196,7 @@ func (s *Server) remove(ses *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.sessions, ses.id)
+	s.opts.Quotas.Sessions.Give(ses.app.ID, 1)
 	s.metrics.Sessions.Dec()
 	s.opts.OnSessions(len(s.sessions))
 }

@@ -19,6 +19,9 @@ const maxUpcalls = 64
 
 var errSessionEnded = shuffle.Errorf(shuffle.ReasonOwnerGone, "the executor's session with its daemon ended")
 
+// maxInline is the most bytes that a JVM sends in BlockOpened (proto/bridge.proto).
+const maxInline = 64 << 10
+
 // upcalls are a session's questions for blocks.
 type upcalls struct {
 	ses   *session
@@ -81,7 +84,7 @@ func (c *upcalls) ask(ctx context.Context, name string) (shuffle.OwnedBlock, err
 	switch result := u.opened.GetResult().(type) {
 	case *bridgepb.BlockOpened_Inline:
 		c.forget(u)
-		return shuffle.OwnedBlock{Mem: result.Inline}, nil
+		return c.inline(result.Inline)
 	case *bridgepb.BlockOpened_File:
 		c.forget(u)
 		return fileBlock(result.File)
@@ -91,6 +94,16 @@ func (c *upcalls) ask(ctx context.Context, name string) (shuffle.OwnedBlock, err
 		c.forget(u)
 		return shuffle.OwnedBlock{}, upcallError(u.opened.GetError())
 	}
+}
+
+// inline is a small block, which counts for its application until it is given back.
+func (c *upcalls) inline(bytes []byte) (shuffle.OwnedBlock, error) {
+	share, n := c.ses.server.opts.Quotas.Inline.Of(c.ses.app.ID), int64(len(bytes))
+	if !share.Take(n) {
+		return shuffle.OwnedBlock{}, shuffle.Errorf(shuffle.ReasonNoSpace,
+			"the application's small blocks in memory that peers have not read are as many as its share (weft.app.share) allows")
+	}
+	return shuffle.OwnedBlock{Mem: bytes, Close: func() { share.Give(n) }}, nil
 }
 
 // copy gets the bytes of a block that the JVM holds open.
@@ -191,6 +204,9 @@ func (c *upcalls) opened(m *bridgepb.BlockOpened) error {
 	u := c.open[m.GetUpcallId()]
 	if u == nil || u.opened != nil {
 		return violationf("BlockOpened for upcall %d, which was not asked", m.GetUpcallId())
+	}
+	if n := len(m.GetInline()); n > maxInline {
+		return violationf("BlockOpened with %d bytes; at most %d are sent so", n, maxInline)
 	}
 	u.opened = m
 	close(u.isOpened)

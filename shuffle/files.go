@@ -25,6 +25,7 @@ type localDir struct {
 
 // localDirs are the directories of one executor, and the user who owns what lies beneath them.
 type localDirs struct {
+	app  string // whose files count as its own
 	uid  uint32
 	dirs []localDir
 }

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"weft/internal/invariants"
+	"weft/shuffle/quota"
 )
 
 // fileCache keeps data files open between requests. Files in use are counted by reference; idle ones are closed, the least recently used
@@ -15,6 +16,7 @@ import (
 // open: beyond it blocks are refused with ReasonNoSpace, so that sockets can still be accepted.
 type fileCache struct {
 	max, hard int
+	quota     *quota.Pool // nil: no bound for one application
 	gauge     prometheus.Gauge
 	closing   func(*os.File) // may be nil
 
@@ -29,6 +31,7 @@ type dataFile struct {
 	*os.File
 	fd    int
 	cache *fileCache
+	app   string // whose share it is of
 
 	key        *mapOutput // nil: closed at its last release
 	refs       int
@@ -37,8 +40,8 @@ type dataFile struct {
 	unref func() // gives one reference back; one function for all of them, so that a block costs no allocation
 }
 
-func newFileCache(most int, gauge prometheus.Gauge, closing func(*os.File)) *fileCache {
-	c := &fileCache{max: max(most, 1), gauge: gauge, closing: closing, files: make(map[*mapOutput]*dataFile)}
+func newFileCache(most int, quotas *quota.Pool, gauge prometheus.Gauge, closing func(*os.File)) *fileCache {
+	c := &fileCache{max: max(most, 1), quota: quotas, gauge: gauge, closing: closing, files: make(map[*mapOutput]*dataFile)}
 	c.idle.prev, c.idle.next = &c.idle, &c.idle
 	var limit unix.Rlimit
 	c.hard = c.max
@@ -76,32 +79,62 @@ func (f *dataFile) linkBehind(ring *dataFile) {
 	f.prev.next, f.next.prev = f, f
 }
 
-// reserve makes room for one descriptor; the caller then calls add or unreserve.
-func (c *fileCache) reserve() *BlockError {
+// reserve makes room for one descriptor of the application; the caller then calls add or unreserve.
+func (c *fileCache) reserve(app string) *BlockError {
 	c.mu.Lock()
-	if c.open >= c.hard {
-		c.mu.Unlock()
-		return Errorf(ReasonNoSpace, "%d data files are open for blocks being served; raise the limit of open files (LimitNOFILE)", c.hard)
-	}
 	c.open++
 	idle := c.evict()
+	var err *BlockError
+	for !c.quota.Take(app, 1) && err == nil {
+		if own := c.idleOf(app); own != nil {
+			idle = append(idle, c.detach(own)...)
+		} else {
+			err = Errorf(ReasonNoSpace, "the application's share (weft.app.share) of the data files that may be open is in use for blocks being served; "+
+				"raise the limit of open files (LimitNOFILE)")
+		}
+	}
+	if c.open > c.hard && err == nil {
+		c.quota.Give(app, 1)
+		err = Errorf(ReasonNoSpace, "%d data files are open for blocks being served; raise the limit of open files (LimitNOFILE)", c.hard)
+	}
+	if err != nil {
+		c.open--
+	}
 	c.mu.Unlock()
 	closeAll(idle)
-	c.gauge.Inc()
-	return nil
+	if err == nil {
+		c.gauge.Inc()
+	}
+	return err
 }
 
-func (c *fileCache) unreserve() {
+func (c *fileCache) unreserve(app string) {
 	c.mu.Lock()
-	c.open--
+	c.closed(app)
 	c.mu.Unlock()
 	c.gauge.Dec()
 }
 
+// closed counts a descriptor less. mu is held.
+func (c *fileCache) closed(app string) {
+	c.open--
+	c.quota.Give(app, 1)
+}
+
+// idleOf is the application's file that has been idle for longest; nil: it has none. mu is held.
+func (c *fileCache) idleOf(app string) *dataFile {
+	for f := c.idle.prev; f != &c.idle; f = f.prev {
+		if f.app == app {
+			return f
+		}
+	}
+	return nil
+}
+
 // add takes a file for which room was reserved. It comes back with one reference; if another caller was faster and key has a file
 // already, that one does, and file is closed. Without a key the file is closed at its last release.
-func (c *fileCache) add(key *mapOutput, file *os.File) *dataFile {
-	f := &dataFile{File: file, fd: int(file.Fd()), cache: c, key: key, refs: 1}
+func (c *fileCache) add(app string, key *mapOutput, file *os.File) *dataFile {
+	f := &dataFile{File: file, fd: int(file.Fd()), cache: c, app: app, key: key, refs: 1}
 	f.unref = func() { c.release(f) }
 	if key == nil {
 		return f
@@ -121,7 +154,7 @@ func (c *fileCache) add(key *mapOutput, file *os.File) *dataFile {
 		return f
 	}
 	_ = file.Close()
-	c.unreserve()
+	c.unreserve(app)
 	return first
 }
 
@@ -139,7 +172,7 @@ func (c *fileCache) release(f *dataFile) {
 	var unused []*dataFile
 	if f.refs == 0 {
 		if f.key == nil {
-			c.open--
+			c.closed(f.app)
 			unused = []*dataFile{f}
 		} else {
 			f.linkBehind(&c.idle)
@@ -178,7 +211,7 @@ func (c *fileCache) detach(f *dataFile) []*dataFile {
 		return nil
 	}
 	f.unlink()
-	c.open--
+	c.closed(f.app)
 	return []*dataFile{f}
 }
 

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -215,5 +216,63 @@ func TestOverlap(t *testing.T) {
 	}
 	if !isBeneath("/tmp", "/") {
 		t.Error("everything is beneath the root")
+	}
+}
+
+// What lies at a path changes all the time while it is opened: never does another file come than one of the executor's own.
+func TestOpenWhilePathsChange(t *testing.T) {
+	dir, other := t.TempDir(), t.TempDir()
+	l := testDirs(t, dir)
+	path := writeFile(t, filepath.Join(dir, "sub/data"), []byte("own"))
+	writeFile(t, filepath.Join(other, "data"), []byte("another's"))
+	must(t, unix.Mkfifo(filepath.Join(dir, "fifo"), 0o600))
+	must(t, os.Symlink(other, filepath.Join(dir, "link")))
+	must(t, os.Symlink(filepath.Join(other, "data"), filepath.Join(dir, "file")))
+
+	swap := func(a, b string) error {
+		return unix.Renameat2(unix.AT_FDCWD, filepath.Join(dir, a), unix.AT_FDCWD, filepath.Join(dir, b), unix.RENAME_EXCHANGE)
+	}
+	stop, ended := make(chan struct{}), make(chan error, 1)
+	go func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				ended <- nil
+				return
+			default:
+			}
+			// The directory for a link to another one, the file for a FIFO, and for a link to another's; and back again.
+			for _, pair := range [][2]string{{"sub", "link"}, {"sub/data", "fifo"}, {"sub/data", "file"}} {
+				if err := errors.Join(swap(pair[0], pair[1]), swap(pair[0], pair[1])); err != nil {
+					ended <- err
+					return
+				}
+			}
+		}
+	}()
+	opened, refused := 0, 0
+	for end := time.Now().Add(30 * time.Second); (opened < 1000 || refused < 100) && time.Now().Before(end); {
+		file, err := openPath(l, path)
+		switch {
+		case err == nil:
+			got := make([]byte, 20)
+			n, _ := file.ReadAt(got, 0)
+			if string(got[:n]) != "own" {
+				t.Errorf("opened %q", got[:n])
+			}
+			_ = file.Close()
+			opened++
+		case errors.Is(err, ErrOutside):
+			refused++
+		case !errors.Is(err, unix.EAGAIN): // openat2's word for a path that changes meanwhile
+			t.Fatal(err)
+		}
+	}
+	close(stop)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if opened == 0 || refused == 0 {
+		t.Errorf("opened %d times, refused %d times: nothing was shown", opened, refused)
 	}
 }

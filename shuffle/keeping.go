@@ -34,6 +34,13 @@ type Left struct {
 	Dirs     []string // absolute paths of the directories for the links, each in one named Keeping.Name
 }
 
+// descriptorsKept is how many a keptDir holds open.
+const descriptorsKept = 3
+
+// errShareOfDirectories is why an application's map outputs are not kept.
+var errShareOfDirectories = errors.New("the application has as many directories open as its share (weft.app.share) of the open files allows; " +
+	"raise the limit of open files (LimitNOFILE)")
+
 // errNotKept is why a daemon without Keeping promises nothing.
 var errNotKept = errors.New("this daemon keeps no map outputs of executors that have ended")
 
@@ -47,18 +54,25 @@ func (e *Executor) Keep(driver string) error {
 	if driver == "" {
 		return errors.New("it does not say where its driver is; this is a bug of the client")
 	}
+	more := int64(descriptorsKept * len(e.dirs.dirs))
+	if !r.takeDescriptors(e.app, more) {
+		return errShareOfDirectories
+	}
 	k, err := r.keeper.open(e, driver)
 	if err != nil {
+		r.quotas.Descriptors.Give(e.app, more)
 		return err
 	}
 	e.mu.Lock()
 	gone := e.gone
 	if !gone {
 		e.kept = k
+		e.held += more
 	}
 	e.mu.Unlock()
 	if gone {
 		k.close()
+		r.quotas.Descriptors.Give(e.app, more)
 		return ErrGone
 	}
 	r.watch(e.app, driver)
@@ -119,7 +133,7 @@ func (r *keeper) open(e *Executor, driver string) (*kept, error) {
 	if err != nil {
 		return nil, fmt.Errorf("recording the directories for links: %w", err)
 	}
-	k := &kept{keeper: r, dirs: &localDirs{uid: left.UID}, forget: forget}
+	k := &kept{keeper: r, dirs: &localDirs{app: e.app, uid: left.UID}, forget: forget}
 	for i, path := range left.Dirs {
 		d, err := beside(&e.dirs.dirs[i], path, left.UID)
 		if err != nil {

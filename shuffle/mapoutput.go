@@ -30,6 +30,7 @@ type mapOutput struct {
 	dataLength uint16 // of the first path in paths
 	dataDir    uint16 // their directories
 	indexDir   uint16
+	cost       uint16      // bytes of memory, of the application's share
 	kept       bool        // its files are the daemon's own links
 	warned     atomic.Bool // that it cannot be served
 	gone       bool        // no longer registered; guarded by fileCache.mu
@@ -143,18 +144,18 @@ func (o *mapOutputs) openData(dirs *localDirs, m *mapOutput) (*dataFile, error) 
 	if f := o.files.acquire(m); f != nil {
 		return f, nil
 	}
-	if err := o.files.reserve(); err != nil {
+	if err := o.files.reserve(dirs.app); err != nil {
 		return nil, err
 	}
 	file, _, err := dirs.open(m.data())
 	if err != nil {
-		o.files.unreserve()
+		o.files.unreserve(dirs.app)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, nil
 		}
 		return nil, err
 	}
-	return o.files.add(m, file), nil
+	return o.files.add(dirs.app, m, file), nil
 }
 
 // layout gives what is known about data, reading the index if need be.
@@ -183,7 +184,7 @@ func (o *mapOutputs) layout(dirs *localDirs, m *mapOutput, data *dataFile) (*lay
 	if o.checksums {
 		l.sums = newPartitionSums(m.partitions)
 	}
-	return o.layouts.add(m, l), nil
+	return o.layouts.add(dirs.app, m, l), nil
 }
 
 // id is errReplaced for a file that was unlinked. Of no file, it is that of an empty one.

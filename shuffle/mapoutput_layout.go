@@ -30,24 +30,32 @@ func (l *layout) bytes() int64 {
 	return n
 }
 
-// layoutCache bounds the memory of the layouts of all map outputs. The least recently used are dropped first; reading an index again
-// is cheap, and partitions are rarely asked for twice.
+// layoutCache bounds the memory of the layouts of all map outputs. The least recently used of the application that has most are dropped first:
+// so one that has many served costs another one nothing. Reading an index again is cheap, and partitions are rarely asked for twice.
 type layoutCache struct {
 	max int64 // bytes
 
-	mu     sync.Mutex
+	mu    sync.Mutex
+	bytes int64
+	apps  map[string]*appLayouts
+	of    map[*mapOutput]*list.Element
+}
+
+// appLayouts are those of one application, which has some.
+type appLayouts struct {
+	name   string
 	bytes  int64
-	recent *list.List // of *cachedLayout, most recently used first
-	of     map[*mapOutput]*list.Element
+	recent list.List // of *cachedLayout, most recently used first
 }
 
 type cachedLayout struct {
+	app    *appLayouts
 	key    *mapOutput
 	layout *layout
 }
 
 func newLayoutCache(most int64) *layoutCache {
-	return &layoutCache{max: most, recent: list.New(), of: make(map[*mapOutput]*list.Element)}
+	return &layoutCache{max: most, apps: make(map[string]*appLayouts), of: make(map[*mapOutput]*list.Element)}
 }
 
 // get gives the layout that key has for this file, or nil.
@@ -58,13 +66,14 @@ func (c *layoutCache) get(key *mapOutput, file fileID) *layout {
 	if e == nil || e.Value.(*cachedLayout).layout.file != file {
 		return nil
 	}
-	c.recent.MoveToFront(e)
-	return e.Value.(*cachedLayout).layout
+	l := e.Value.(*cachedLayout)
+	l.app.recent.MoveToFront(e)
+	return l.layout
 }
 
 // add keeps l for key in place of any other. If another caller was faster with the same file, its layout is kept and returned, so that
 // no partition's checksum is computed twice.
-func (c *layoutCache) add(key *mapOutput, l *layout) *layout {
+func (c *layoutCache) add(app string, key *mapOutput, l *layout) *layout {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e := c.of[key]; e != nil {
@@ -76,12 +85,32 @@ func (c *layoutCache) add(key *mapOutput, l *layout) *layout {
 	if key.dropped {
 		return l
 	}
-	c.of[key] = c.recent.PushFront(&cachedLayout{key: key, layout: l})
+	of := c.apps[app]
+	if of == nil {
+		of = &appLayouts{name: app}
+		c.apps[app] = of
+	}
+	c.of[key] = of.recent.PushFront(&cachedLayout{app: of, key: key, layout: l})
+	of.bytes += l.bytes()
 	c.bytes += l.bytes()
-	for c.bytes > c.max && c.recent.Len() > 1 { // the newest stays, however large
-		c.remove(c.recent.Back())
+	for c.bytes > c.max {
+		oldest := c.most().recent.Back()
+		if oldest == c.of[key] {
+			break // the newest stays, however large
+		}
+		c.remove(oldest)
 	}
 	return l
+}
+
+// most is the application whose layouts take most. There is one.
+func (c *layoutCache) most() (most *appLayouts) {
+	for _, of := range c.apps {
+		if most == nil || of.bytes > most.bytes {
+			most = of
+		}
+	}
+	return most
 }
 
 // forget drops the layout of key, which was given up; a request that still knows key keeps none.
@@ -95,7 +124,11 @@ func (c *layoutCache) forget(key *mapOutput) {
 }
 
 func (c *layoutCache) remove(e *list.Element) {
-	l := c.recent.Remove(e).(*cachedLayout)
+	l := e.Value.(*cachedLayout)
+	l.app.recent.Remove(e)
 	delete(c.of, l.key)
 	c.bytes -= l.layout.bytes()
+	if l.app.bytes -= l.layout.bytes(); l.app.recent.Len() == 0 {
+		delete(c.apps, l.app.name)
+	}
 }

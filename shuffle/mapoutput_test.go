@@ -161,7 +161,7 @@ func TestServesAnyRequest(t *testing.T) {
 	if open := n.registry.outputs.files.open; open > 3 {
 		t.Errorf("%d files are open, at most 3 should be", open)
 	}
-	if held := n.registry.outputs.layouts.bytes; held > 3000 && n.registry.outputs.layouts.recent.Len() > 1 {
+	if held := n.registry.outputs.layouts.bytes; held > 3000 && len(n.registry.outputs.layouts.of) > 1 {
 		t.Errorf("layouts hold %d bytes, at most 3000 should be", held)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"weft/internal/metrics"
+	"weft/shuffle/quota"
 )
 
 // PeersOptions say how peers are reached.
@@ -22,6 +23,7 @@ type PeersOptions struct {
 
 	ConnectTimeout time.Duration // for one attempt with one transport
 	Retry          time.Duration // how long a peer that no transport reached is not tried again; 0: one second
+	Most           *quota.Pool   // peers that are known, by the application that was first to ask; nil: no bound
 	Backoff        time.Duration // how long a transport that failed for a peer is left out while others work; 0: one minute
 }
 
@@ -41,6 +43,7 @@ type Peers struct {
 
 // peer is what is known of one daemon.
 type peer struct {
+	app      string        // whose share it is of
 	dialling chan struct{} // closed when the attempt under way ended; nil when there is none
 	link     *link         // nil: not connected
 	err      error         // of the last attempt
@@ -59,6 +62,9 @@ var errAnyPeer = Errorf(ReasonInternal, "a daemon's id is needed; this is a bug 
 
 var errPeersClosed = Errorf(ReasonPeerUnreachable, "this daemon is stopping")
 
+var errManyPeers = Errorf(ReasonPeerUnreachable, "the application has named as many peers as its share (weft.app.share) of the connections allows; "+
+	"raise the limit of open files (LimitNOFILE)")
+
 // NewPeers returns a cache without connections. Close ends them.
 func NewPeers(opts PeersOptions, m *metrics.Set, log *slog.Logger) *Peers {
 	if opts.ConnectTimeout <= 0 {
@@ -75,12 +81,12 @@ func NewPeers(opts PeersOptions, m *metrics.Set, log *slog.Logger) *Peers {
 	return p
 }
 
-// get is the connection to the peer at addr: the one there is or, after an attempt that all who ask meanwhile share, a new one. It waits
+// get is, for an application, the connection to the peer at addr: the one there is or, after an attempt that all who ask meanwhile share, a new one. It waits
 // until ctx ends, at most for the given time (0: as long as the attempt takes). Its errors are BlockErrors or the cause of ctx's end.
-func (p *Peers) get(ctx context.Context, addr PeerAddr, limit time.Duration) (*link, error) {
+func (p *Peers) get(ctx context.Context, app string, addr PeerAddr, limit time.Duration) (*link, error) {
 	var late <-chan time.Time
 	for {
-		l, wait, err := p.look(addr)
+		l, wait, err := p.look(app, addr)
 		if wait == nil {
 			return l, err
 		}
@@ -106,7 +112,7 @@ func (a PeerAddr) key() string {
 }
 
 // look is the connection there is, the error of an attempt made lately, or what to wait for: the end of an attempt under way.
-func (p *Peers) look(addr PeerAddr) (*link, <-chan struct{}, error) {
+func (p *Peers) look(app string, addr PeerAddr) (*link, <-chan struct{}, error) {
 	key := addr.key()
 	switch {
 	case p.isOwn(addr):
@@ -122,7 +128,10 @@ func (p *Peers) look(addr PeerAddr) (*link, <-chan struct{}, error) {
 	e := p.peers[key]
 	if e == nil {
 		p.forget()
-		e = &peer{avoid: make(map[string]time.Time)}
+		if key != "" && !p.opts.Most.Take(app, 1) {
+			return nil, nil, errManyPeers
+		}
+		e = &peer{app: app, avoid: make(map[string]time.Time)}
 		p.peers[key] = e
 	}
 	switch {
@@ -147,6 +156,9 @@ func (p *Peers) forget() {
 	for id, e := range p.peers {
 		if e.link == nil && e.dialling == nil && time.Since(e.failed) > p.opts.Backoff {
 			delete(p.peers, id)
+			if id != "" {
+				p.opts.Most.Give(e.app, 1)
+			}
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"weft/internal/metrics"
+	"weft/shuffle/quota"
 )
 
 // Owner answers for the blocks of an executor that are not registered map outputs: its session, by asking the JVM.
@@ -43,6 +44,15 @@ type RegistryOptions struct {
 	Closing func(*os.File) // unless nil, told of each data file before it is closed, when nobody uses it
 
 	Keeping *Keeping // nil: map outputs end with their executors
+
+	Quotas Quotas
+}
+
+// Quotas divide what a Registry holds among applications. A nil pool has no bound.
+type Quotas struct {
+	Descriptors *quota.Pool // one for each executor, and those of its directories
+	MapOutputs  *quota.Pool // bytes of memory for what is known of registered map outputs
+	Files       *quota.Pool // data files open
 }
 
 const (
@@ -60,6 +70,7 @@ type Registry struct {
 	metrics *metrics.Set
 	log     *slog.Logger
 	keeper  *keeper // nil: nothing is kept
+	quotas  Quotas
 
 	mu       sync.RWMutex
 	apps     map[string]*application
@@ -89,11 +100,12 @@ func NewRegistry(opts RegistryOptions, m *metrics.Set, log *slog.Logger) *Regist
 	return &Registry{
 		keeper: k,
 		outputs: &mapOutputs{
-			files:     newFileCache(opts.FilesMax, m.OpenFiles, opts.Closing),
+			files:     newFileCache(opts.FilesMax, opts.Quotas.Files, m.OpenFiles, opts.Closing),
 			layouts:   newLayoutCache(opts.LayoutBytes),
 			checksums: !opts.SkipChecksums,
 			log:       log,
 		},
+		quotas:  opts.Quotas,
 		metrics: m,
 		log:     log,
 		apps:    make(map[string]*application),
@@ -114,17 +126,28 @@ func (r *Registry) Join(app App, executor string, uid uint32, dirs []string, own
 	if len(dirs) > maxLocalDirs {
 		return nil, fmt.Errorf("%d local directories; at most %d are supported", len(dirs), maxLocalDirs)
 	}
+	if err := r.mayJoin(app, uid); err != nil { // before anything is taken in its name
+		return nil, err
+	}
+	held := int64(1 + len(dirs))
+	if !r.takeDescriptors(app.ID, held) {
+		return nil, fmt.Errorf("the executors of application %s here have as many directories as its share (weft.app.share) of the open files allows; "+
+			"raise the limit of open files (LimitNOFILE)", app.ID)
+	}
 	opened, err := openLocalDirs(dirs, uid)
 	if err != nil {
+		r.quotas.Descriptors.Give(app.ID, held)
 		return nil, fmt.Errorf("%w; register directories that the executor created, and which the daemon sees at the same path", err)
 	}
+	opened.app = app.ID
 	e := &Executor{
-		registry: r, app: app.ID, token: app.Token, name: executor, owner: owner, dirs: opened,
+		registry: r, app: app.ID, token: app.Token, name: executor, owner: owner, dirs: opened, held: held,
 		shuffles: make(map[uint32]map[uint64]*mapOutput),
 	}
 	former, err := r.admit(e, app)
 	if err != nil {
 		opened.close()
+		r.quotas.Descriptors.Give(app.ID, held)
 		return nil, err
 	}
 	if former != nil {
@@ -134,18 +157,32 @@ func (r *Registry) Join(app App, executor string, uid uint32, dirs []string, own
 	return e, nil
 }
 
+// mayJoin tells whether the token and the user are the application's, if that is here.
+func (r *Registry) mayJoin(app App, uid uint32) error {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.apps[app.ID].check(app, uid)
+}
+
+func (a *application) check(app App, uid uint32) error {
+	switch {
+	case a == nil:
+		return nil
+	case !sameToken(a.token, app.Token):
+		return fmt.Errorf("application %s is here with another token; an application id is used by one driver at a time", app.ID)
+	case a.uid != uid:
+		return fmt.Errorf("application %s is here as user %d, not %d; run its executors as one user", app.ID, a.uid, uid)
+	}
+	return nil
+}
+
 // admit puts e among its application's executors and returns the one whose place it took.
 func (r *Registry) admit(e *Executor, app App) (former *Executor, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	known := r.apps[app.ID]
-	if known != nil {
-		if !sameToken(known.token, app.Token) {
-			return nil, fmt.Errorf("application %s is here with another token; an application id is used by one driver at a time", app.ID)
-		}
-		if known.uid != e.dirs.uid {
-			return nil, fmt.Errorf("application %s is here as user %d, not %d; run its executors as one user", app.ID, known.uid, e.dirs.uid)
-		}
+	if err := known.check(app, e.dirs.uid); err != nil {
+		return nil, err
 	}
 	for id, other := range r.apps {
 		if id == app.ID {

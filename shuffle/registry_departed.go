@@ -61,6 +61,35 @@ func (r *Registry) shrink() {
 	}
 }
 
+// takeDescriptors takes n descriptors for the application. Where it has too many, its executors that have ended are given up, who ended first.
+func (r *Registry) takeDescriptors(app string, n int64) bool {
+	for !r.quotas.Descriptors.Take(app, n) {
+		e := r.oldest(app)
+		if e == nil {
+			return false
+		}
+		if !r.pick(e) {
+			continue // another goroutine gives it up
+		}
+		r.log.Warn("the map outputs of an executor that has ended are given up, as its application has too many directories open; "+
+			"their tasks run again if they are asked for", "app", app, "executor", e.name)
+		e.Leave()
+	}
+	return true
+}
+
+// oldest is the application's executor that ended first, of those that are here; nil: none is.
+func (r *Registry) oldest(app string) *Executor {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for _, e := range r.departed {
+		if e.app == app {
+			return e
+		}
+	}
+	return nil
+}
+
 // pick takes e from the departed executors; false where it is none any more.
 func (r *Registry) pick(e *Executor) bool {
 	r.mu.Lock()

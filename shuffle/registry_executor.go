@@ -30,6 +30,18 @@ type Executor struct {
 	bytes    int64
 	kept     *kept  // nil: map outputs end with the executor
 	release  func() // when departed
+	held     int64  // descriptors, of the application's share
+}
+
+// mapOutputOverhead is the memory that a map output takes beside its paths, about, with what it is found by.
+const mapOutputOverhead = 512
+
+var errShareOfMapOutputs = errors.New("the application has registered as many as its share (weft.app.share) of the memory for them allows")
+
+// takeMapOutput takes the memory of a map output with these files from the application's share.
+func (e *Executor) takeMapOutput(data, index place) (cost uint16, ok bool) {
+	cost = uint16(mapOutputOverhead + len(data.rel) + len(index.rel)) // paths are short
+	return cost, e.registry.quotas.MapOutputs.Take(e.app, int64(cost))
 }
 
 // RegisterMapOutput makes the blocks of a committed map output known; one registered before under the same ids is forgotten.
@@ -50,21 +62,34 @@ func (e *Executor) RegisterMapOutput(o MapOutput) error {
 	if err != nil {
 		return what(err)
 	}
+	cost, ok := e.takeMapOutput(data, indexFile)
+	if !ok {
+		return what(errShareOfMapOutputs)
+	}
 	m, err := e.newMapOutput(o, data, indexFile)
+	if err == nil {
+		m.cost = cost
+		err = e.add(o, m)
+	}
 	if err != nil {
+		e.registry.quotas.MapOutputs.Give(e.app, int64(cost))
 		return what(err)
 	}
+	return nil
+}
 
+// add puts m among the executor's map outputs, in place of a former one.
+func (e *Executor) add(o MapOutput, m *mapOutput) error {
 	e.mu.Lock()
 	if e.gone {
 		e.mu.Unlock()
-		return what(ErrGone)
+		return ErrGone
 	}
 	outputs := e.shuffles[o.Shuffle]
 	former := outputs[o.Map]
 	if former == nil && e.count == maxMapOutputs {
 		e.mu.Unlock()
-		return what(fmt.Errorf("%d map outputs of this executor are registered already", maxMapOutputs))
+		return fmt.Errorf("%d map outputs of this executor are registered already", maxMapOutputs)
 	}
 	if outputs == nil {
 		outputs = make(map[uint64]*mapOutput)
@@ -82,6 +107,7 @@ func (e *Executor) RegisterMapOutput(o MapOutput) error {
 	e.mu.Unlock()
 	if former != nil {
 		e.registry.outputs.forget(former)
+		e.registry.quotas.MapOutputs.Give(e.app, int64(former.cost))
 	}
 	return nil
 }
@@ -118,7 +144,7 @@ func (e *Executor) Leave() {
 func (e *Executor) end() {
 	e.mu.Lock()
 	gone := e.gone
-	shuffles, k, release := e.shuffles, e.kept, e.release
+	shuffles, k, release, held := e.shuffles, e.kept, e.release, e.held
 	e.gone, e.shuffles = true, nil
 	for _, outputs := range shuffles {
 		e.uncount(outputs)
@@ -134,6 +160,7 @@ func (e *Executor) end() {
 	if k != nil {
 		k.close()
 	}
+	e.registry.quotas.Descriptors.Give(e.app, held)
 	if e.departed.Load() {
 		e.registry.returned(e)
 	}
@@ -143,10 +170,13 @@ func (e *Executor) end() {
 }
 
 func (e *Executor) uncount(outputs map[uint64]*mapOutput) {
+	var cost int64
 	e.count -= len(outputs)
 	for _, m := range outputs {
 		e.bytes -= m.size
+		cost += int64(m.cost)
 	}
+	e.registry.quotas.MapOutputs.Give(e.app, cost)
 	e.registry.metrics.MapOutputs.Sub(float64(len(outputs)))
 }
 

@@ -21,9 +21,15 @@ func (r *Registry) TakeOver(left Left, forget, release func()) error {
 		release()
 		return err
 	}
+	held := int64(descriptorsKept * len(left.Dirs))
+	if !r.takeDescriptors(left.App.ID, held) {
+		k.close()
+		release()
+		return errShareOfDirectories
+	}
 	e := &Executor{
-		registry: r, app: left.App.ID, token: left.App.Token, name: left.Executor, dirs: &localDirs{uid: left.UID}, kept: k,
-		shuffles: make(map[uint32]map[uint64]*mapOutput), release: release, taken: true,
+		registry: r, app: left.App.ID, token: left.App.Token, name: left.Executor, dirs: &localDirs{app: left.App.ID, uid: left.UID}, kept: k,
+		shuffles: make(map[uint32]map[uint64]*mapOutput), release: release, taken: true, held: held,
 	}
 	if err := e.find(); err != nil {
 		r.log.Warn("some map outputs that a daemon before left are not found", "app", e.app, "executor", e.name, "error", err)
@@ -63,7 +69,7 @@ func (r *Registry) TakenOver(app string) (executors []string) {
 func (r *keeper) take(left Left, forget func()) (*kept, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	k := &kept{keeper: r, dirs: &localDirs{uid: left.UID}, forget: forget}
+	k := &kept{keeper: r, dirs: &localDirs{app: left.App.ID, uid: left.UID}, forget: forget}
 	for _, path := range left.Dirs {
 		d, err := found(path, left.UID)
 		if err != nil {
@@ -137,8 +143,12 @@ func (e *Executor) findOne(id mapID, data, index place) (*mapOutput, error) {
 	if partitions < 1 || partitions > MaxPartitions {
 		return nil, fmt.Errorf("%s: an index file of %d bytes", e.kept.dirs.path(index), stat.Size)
 	}
+	cost, ok := e.takeMapOutput(data, index)
+	if !ok {
+		return nil, errShareOfMapOutputs
+	}
 	m := newMapOutput(data, index, uint32(partitions), size)
-	m.kept = true
+	m.kept, m.cost = true, cost
 	return m, nil
 }
 

@@ -81,15 +81,15 @@ func (s *Service) openPath(ctx context.Context, e *Executor, block OwnedBlock) (
 		return Found{}, err
 	}
 	outputs := s.registry.outputs
-	if err := outputs.files.reserve(); err != nil {
+	if err := outputs.files.reserve(e.app); err != nil {
 		return Found{}, err
 	}
 	opened, stat, err := e.dirs.open(where)
 	if err != nil {
-		outputs.files.unreserve()
+		outputs.files.unreserve(e.app)
 		return Found{}, err
 	}
-	file := outputs.files.add(nil, opened)
+	file := outputs.files.add(e.app, nil, opened)
 	f := Found{File: file.File, Offset: block.Offset, Length: block.Length, Close: file.unref, Checked: outputs.checksums}
 	if stat.Size < block.Offset+block.Length {
 		err = fmt.Errorf("%s has %d bytes, the block needs %d", block.Path, stat.Size, block.Offset+block.Length)

@@ -30,6 +30,8 @@ type PeerAddr struct {
 // exactly once, never by the goroutine that is inside Locate or Read and never with a lock held. It must not wait for anything; it may
 // compute, and begin operations.
 //
+// A read of a block that is Checked may bring other bytes where its file was truncated meanwhile: the checksum tells. Of any other block it fails.
+//
 // An operation that fails with a *BlockError was answered by the owner and leaves the connection in use. Any other error means that
 // the connection is of no more use.
 //

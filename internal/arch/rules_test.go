@@ -17,21 +17,22 @@ var allowed = map[string][]string{
 	"weft/bigdl/data":     {"weft/bigdl/data/..."}, // files: nothing of blocks or Spark
 	"weft/bigdl/data/...": {},                      // each knows one format, or none
 
-	"weft/jvmbridge":            {"weft/jvmbridge/shm", "weft/shuffle", "weft/shuffle/mempool", "weft/internal/metrics", "weft/internal/pb/...", "weft/internal/invariants", "weft/internal/version"},
+	"weft/jvmbridge":            {"weft/shuffle/quota", "weft/jvmbridge/shm", "weft/shuffle", "weft/shuffle/mempool", "weft/internal/metrics", "weft/internal/pb/...", "weft/internal/invariants", "weft/internal/version"},
 	"weft/jvmbridge/bridgetest": {"weft/jvmbridge/shm", "weft/internal/pb/..."}, // for tests: not the server, so that each checks the other
 	"weft/jvmbridge/shm":        {"weft/shuffle/mempool", "weft/internal/invariants"},
 
 	"weft/shuffle/auth":          {}, // arithmetic on what it is given
-	"weft/shuffle/tcp":           {"weft/shuffle", "weft/shuffle/auth", "weft/shuffle/serve", "weft/internal/metrics", "weft/internal/pb/...", "weft/internal/invariants", "weft/internal/version"},
-	"weft/shuffle/rdma":          {"weft/verbs", "weft/shuffle", "weft/shuffle/flow", "weft/shuffle/mempool", "weft/internal/metrics", "weft/internal/invariants"},
+	"weft/shuffle/tcp":           {"weft/shuffle/quota", "weft/shuffle", "weft/shuffle/auth", "weft/shuffle/serve", "weft/internal/metrics", "weft/internal/pb/...", "weft/internal/invariants", "weft/internal/version"},
+	"weft/shuffle/rdma":          {"weft/shuffle/quota", "weft/verbs", "weft/shuffle", "weft/shuffle/flow", "weft/shuffle/mempool", "weft/internal/metrics", "weft/internal/invariants"},
 	"weft/shuffle/rdma/peertest": {"weft/shuffle", "weft/shuffle/rdma", "weft/shuffle/tcp", "weft/internal/metrics", "weft/verbs"},
-	"weft/shuffle/mem":           {"weft/shuffle", "weft/shuffle/serve", "weft/internal/metrics", "weft/internal/invariants"},
-	"weft/shuffle/serve":         {"weft/shuffle", "weft/internal/metrics", "weft/internal/invariants"},
+	"weft/shuffle/mem":           {"weft/shuffle/quota", "weft/shuffle", "weft/shuffle/serve", "weft/internal/metrics", "weft/internal/invariants"},
+	"weft/shuffle/serve":         {"weft/shuffle/quota", "weft/shuffle", "weft/internal/metrics", "weft/internal/invariants"},
 	"weft/shuffle/transporttest": {"weft/shuffle", "weft/internal/..."},
-	"weft/shuffle":               {"weft/shuffle/mempool", "weft/internal/metrics", "weft/internal/invariants", "weft/internal/pb/blockpb"},
-	"weft/shuffle/flow":          {},                           // a state machine: no clock, no I/O, nothing of what moves
-	"weft/shuffle/lifeline":      {},                           // one silent connection: it knows nothing of Spark or blocks
-	"weft/shuffle/mempool":       {"weft/internal/invariants"}, // memory: it knows nothing of blocks, Spark or metrics
+	"weft/shuffle":               {"weft/shuffle/quota", "weft/shuffle/mempool", "weft/internal/metrics", "weft/internal/invariants", "weft/internal/pb/blockpb"},
+	"weft/shuffle/flow":          {},                                                 // a state machine: no clock, no I/O, nothing of what moves
+	"weft/shuffle/lifeline":      {},                                                 // one silent connection: it knows nothing of Spark or blocks
+	"weft/shuffle/mempool":       {"weft/shuffle/quota", "weft/internal/invariants"}, // memory: it knows nothing of blocks, Spark or metrics
+	"weft/shuffle/quota":         {},                                                 // arithmetic on what it is told
 
 	"weft/verbs":           {"weft/internal/invariants"}, // no policy: it knows nothing of blocks
 	"weft/verbs/verbstest": {"weft/verbs", "weft/internal/leakcheck"},

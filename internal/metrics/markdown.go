@@ -28,7 +28,8 @@ func Markdown() string {
 		"- `reason`: the words of `Reason` in proto/block.proto, where each is explained, in lower case.\n" +
 		"- `purpose`: `receive` for blocks fetched for an executor, `upcall` for blocks that an executor has in memory and lends to peers.\n" +
 		"- `state`: `allocated` is what the arenas hold, `leased` the part of it in use.\n" +
-		"- `result`: `ok` or `failed`.\n\n" +
+		"- `result`: `ok` or `failed`.\n" +
+		"- `resource`: what is divided among applications; docs/security.md lists them.\n\n" +
 		"## In Spark's own metrics system\n\n" +
 		"Each driver and executor shows what its remote blocks came by, in gauges that Spark's sinks call `plugin.org.apache.spark.shuffle.weft.WeftPlugin.<figure>`:\n" +
 		"`weft_blocks`, `weft_bytes`, `rdma_blocks` and `rdma_bytes` (these are also among weft's), `netty_blocks`, `netty_bytes`, `fallback_blocks.<reason>`, `leases` (not\n" +

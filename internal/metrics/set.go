@@ -53,6 +53,8 @@ type Set struct {
 	Upcalls            func(result string) prometheus.Counter
 	UpcallSeconds      prometheus.Observer
 
+	QuotaRefusals func(resource string) prometheus.Counter
+
 	ArenaBytes       func(purpose, state string) prometheus.Gauge
 	ArenaMaxBytes    prometheus.Gauge
 	ArenaWaitSeconds prometheus.Observer
@@ -108,6 +110,9 @@ func NewSet() *Set {
 			"Blocks asked of the own executors for a peer."),
 		UpcallSeconds: t.histogram("weft_upcall_seconds", fetchBuckets,
 			"Time until the executor's block could be served."),
+
+		QuotaRefusals: t.counter1("weft_quota_refusals_total", "resource",
+			"Times that an application was refused more than its share (weft.app.share) of this."),
 
 		ArenaBytes: t.gauge2("weft_arena_bytes", "purpose", "state",
 			"Memory of all arenas."),

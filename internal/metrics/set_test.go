@@ -13,7 +13,7 @@ import (
 // A name ends in its unit; counters end in _total; labels are words that the documentation explains.
 func TestNames(t *testing.T) {
 	name := regexp.MustCompile(`^weft_[a-z]+(_[a-z]+)*$`)
-	unit := regexp.MustCompile(`_(seconds|bytes|blocks|errors|opened|refused|outputs|upcalls|dials|losses|proofs)(_total)?$`)
+	unit := regexp.MustCompile(`_(seconds|bytes|blocks|errors|opened|refused|outputs|upcalls|dials|losses|proofs|refusals)(_total)?$`)
 	explained := metrics.Markdown()
 	for _, m := range metrics.NewSet().Metrics {
 		if !name.MatchString(m.Name) || m.Help == "" {

@@ -39,6 +39,8 @@ type Options struct {
 	RDMAMap             string // "auto", "read" or "none"
 	MemoryRegisteredMax int64
 
+	AppShare int // percent
+
 	Checksum   bool
 	FilesMax   int
 	OutliveMax int64 // 0: no bound

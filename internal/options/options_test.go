@@ -164,8 +164,8 @@ func TestDefaultsFitWhatWasSet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.MemorySession != 100001 || o.MemoryUpcall != 100001 || o.MemoryRegion != 98304 || o.FetchEagerMax != 98304 || o.FetchEagerBlock != 32<<10 {
-		t.Errorf("small daemon: %+v", o)
+	if o.MemorySession != 73728 || o.MemoryUpcall != 73728 || o.MemoryRegion != 73728 || o.FetchEagerMax != 73728 || o.FetchEagerBlock != 32<<10 {
+		t.Errorf("small daemon, of which an application may have 75 %%: %+v", o)
 	}
 	_, err = Load(Sources{Flags: map[string]string{"memory-session": "1m", "memory-region": "2m", "fetch-piece": "4m"}})
 	if err == nil || !strings.Contains(err.Error(), "weft.memory.region is 2m, more than weft.memory.session (1m)") ||

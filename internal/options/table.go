@@ -42,6 +42,10 @@ func (o *Options) table() []Option {
 				"leases of one input while it waits for the other, so this must be short.", &durationValue{&o.MemoryWait},
 		},
 		{
+			"weft.app.share", "percent", "75", "Of each thing that a daemon has so much of (memory of arenas, sessions, open files, requests under way, ...), an application may have at most this " +
+				"part of what the other applications leave. So one that takes all it gets leaves something to the next. 100: it need leave nothing.", &countValue{&o.AppShare},
+		},
+		{
 			"weft.fetch.eager.block", "size", "32k", "Blocks up to this size come with the peer's answer, without a read of their own.",
 			&sizeValue{&o.FetchEagerBlock},
 		},

@@ -40,6 +40,11 @@ func (o *Options) Validate() error {
 	atMost("weft.memory.session", o.MemorySession, "weft.memory.max", o.MemoryMax)
 	atMost("weft.memory.upcall", o.MemoryUpcall, "weft.memory.max", o.MemoryMax)
 
+	fail(o.AppShare < 1 || o.AppShare > 100, "weft.app.share is %d, not 1 to 100 percent", o.AppShare)
+
+	atMost("weft.fetch.piece", o.FetchPiece, "weft.app.share of weft.memory.max", o.share())
+	atMost("weft.fetch.eager.max", o.FetchEagerMax, "weft.app.share of weft.memory.max", o.share())
+
 	fail(o.FetchPiece < page, "weft.fetch.piece is %s, less than 4k", FormatSize(o.FetchPiece))
 	atMost("weft.fetch.piece", o.FetchPiece, "weft.memory.region", o.MemoryRegion)
 	atMost("weft.fetch.eager.max", o.FetchEagerMax, "weft.memory.region", o.MemoryRegion)

@@ -2,6 +2,8 @@ package options
 
 import (
 	"math"
+	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -55,6 +57,42 @@ func FuzzYAML(f *testing.F) {
 		l.yaml("fuzz.yaml", []byte(s))
 		if o.FetchWindow < 1 || o.FilesMax < 1 || o.MemoryMax < 0 || o.MemoryWait < 0 || o.NetPort.Low > o.NetPort.High {
 			t.Fatalf("%q: %+v", s, o)
+		}
+	})
+}
+
+// Whatever environment and command line say, it is options without a conflict or an error with words, never a panic.
+func FuzzLoad(f *testing.F) {
+	for _, s := range [][2]string{
+		{"WEFT_MEMORY_MAX=1g\nWEFT_APP_SHARE=50", "memory-region=64m"},
+		{"WEFT_NET_PORT=7400-7420\nPATH=/bin\nWEFT_", "net-port=70000"},
+		{"WEFT_SOCKET_DIR=relative\nWEFT_CONFIG_X=1", "socket-dir="},
+		{"WEFT_NET_CIDR=10.0.0.0/8,fd00::/8\nWEFT_NET_BIND=10.1.0.1", "app-share=101"},
+		{"WEFT_MEMORY_MAX=1m", "fetch-piece=0"},
+	} {
+		f.Add(s[0], s[1])
+	}
+	f.Fuzz(func(t *testing.T, environ, flags string) {
+		src := Sources{Flags: map[string]string{}}
+		for _, line := range strings.Split(environ, "\n") {
+			if !strings.HasPrefix(line, ConfigEnv+"=") { // a file that is read is FuzzYAML's
+				src.Environ = append(src.Environ, line)
+			}
+		}
+		for _, line := range strings.Split(flags, "\n") {
+			name, value, _ := strings.Cut(line, "=")
+			src.Flags[name] = value
+		}
+		o, err := Load(src)
+		if err != nil {
+			if strings.TrimSpace(err.Error()) == "" {
+				t.Fatal("an error without words")
+			}
+			return
+		}
+		if o.AppShare < 1 || o.AppShare > 100 || o.MemoryRegion > o.MemorySession || o.MemorySession > o.MemoryMax || o.FetchPiece > o.MemoryRegion ||
+			o.FetchWindow < 1 || o.FilesMax < 1 || o.PeerTimeout <= 0 || !filepath.IsAbs(o.SocketDir) {
+			t.Fatalf("%q, %q: %+v", environ, flags, o)
 		}
 	})
 }

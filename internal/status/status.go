@@ -26,6 +26,7 @@ type Status struct {
 	RDMA      *RDMA     `json:"rdma,omitempty"`
 
 	Memory     Memory     `json:"memory"`
+	Apps       []App      `json:"apps"`
 	Sessions   []Session  `json:"sessions"`
 	Departed   []Departed `json:"departed"`
 	MapOutputs int        `json:"map_outputs"`
@@ -34,6 +35,19 @@ type Status struct {
 	Transfers  []Transfer `json:"transfers"`
 	Failed     []Count    `json:"failed"`    // blocks that the daemon could not deliver
 	Fallbacks  []Count    `json:"fallbacks"` // what executors then fetched by Spark's own client
+	Refused    []Refusal  `json:"refused"`
+}
+
+// App is what an application has of what the daemon divides among applications (weft.app.share), by resource; what it has nothing of is left out.
+type App struct {
+	App  string           `json:"app"`
+	Uses map[string]int64 `json:"uses"`
+}
+
+// Refusal counts how often an application was refused more than its share of a resource; those that nobody was refused are left out.
+type Refusal struct {
+	Resource string `json:"resource"`
+	Times    int64  `json:"times"`
 }
 
 // RDMA is the device that blocks move by.

@@ -24,6 +24,7 @@ func example() *Status {
 		SocketDir: "/run/weft", PeerPort: 7400, Announced: []string{"10.1.0.7"},
 		RDMA:   &RDMA{Device: "mlx5_0", Address: "10.2.0.7:33221", RegisteredBytes: 3 << 20},
 		Memory: Memory{MaxBytes: 1 << 30, ReceiveBytes: 128 << 20, UpcallBytes: 0},
+		Apps:   []App{{App: "app-1", Uses: map[string]int64{"sessions": 1, "memory": 128 << 20}}},
 		Sessions: []Session{{
 			ID: 3, App: "app-1", Executor: "7", UID: 1000, PID: 99, Version: "0.1.0", AgeSeconds: 61, MapOutputs: 12, Fetches: 2,
 			Receive: Arena{MaxBytes: 256 << 20, AllocatedBytes: 128 << 20, LeasedBytes: 1536, Leases: 2},
@@ -34,6 +35,7 @@ func example() *Status {
 		Peers:     []Peer{{DaemonID: "ff", Address: "10.1.0.8:7400", Transport: "tcp"}},
 		Transfers: []Transfer{{Transport: "tcp", Direction: "received", Blocks: 1000, Bytes: 3 << 30}},
 		Fallbacks: []Count{{Reason: "peer_lost", Blocks: 3, Bytes: 4096}},
+		Refused:   []Refusal{{Resource: "memory", Times: 2}},
 	}
 }
 
@@ -43,6 +45,10 @@ const exampleTable = `  daemon            version 0.1.0, pid 4711, up 1m0s
   rdma              device mlx5_0 at 10.2.0.7:33221, 3.0 MiB of map outputs registered
   memory            128.0 MiB receive + 0 B upcall of 1.0 GiB
   map outputs       12, 9 files open
+
+shares of applications
+  application  uses
+  app-1        memory 128.0 MiB, sessions 1
 
 sessions
   id  application  executor  pid  age   map outputs  fetches  receive leased/allocated  leases  upcall leased/allocated
@@ -59,6 +65,10 @@ peers
 moved
   transport  direction  blocks  bytes
   tcp        received   1000    3.0 GiB
+
+refused, above an application's share
+  resource  times
+  memory    2
 
 by Spark's own client
   reason     blocks  bytes
@@ -103,6 +113,7 @@ func TestJSONNames(t *testing.T) {
 	for _, name := range []string{
 		`"schema":1`, `"daemon_id":`, `"peer_port":7400`, `"announced":["10.1.0.7"]`, `"max_bytes":1073741824`, `"app":"app-1"`, `"executor":"7"`,
 		`"allocated_bytes":`, `"leased_bytes":1536`, `"leases":2`, `"map_outputs":12`, `"fallbacks":[{"reason":"peer_lost","blocks":3,"bytes":4096}]`,
+		`"apps":[{"app":"app-1","uses":{"memory":134217728,"sessions":1}}]`, `"refused":[{"resource":"memory","times":2}]`,
 		`"transfers":[{"transport":"tcp","direction":"received","blocks":1000,"bytes":3221225472}]`,
 	} {
 		if !strings.Contains(string(b), name) {

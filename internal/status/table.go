@@ -4,6 +4,9 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -19,6 +22,12 @@ func Print(w io.Writer, s *Status, now time.Time) error {
 		row("rdma", s.RDMA.String())
 		row("memory", fmt.Sprintf("%s receive + %s upcall of %s", Bytes(s.Memory.ReceiveBytes), Bytes(s.Memory.UpcallBytes), Bytes(s.Memory.MaxBytes)))
 		row("map outputs", fmt.Sprintf("%d, %d files open", s.MapOutputs, s.OpenFiles))
+	})
+	p.section("shares of applications", len(s.Apps), func(row rower) {
+		row("application", "uses")
+		for _, e := range s.Apps {
+			row(e.App, e.uses())
+		}
 	})
 	p.section("sessions", len(s.Sessions), func(row rower) {
 		row("id", "application", "executor", "pid", "age", "map outputs", "fetches", "receive leased/allocated", "leases", "upcall leased/allocated")
@@ -51,6 +60,12 @@ func Print(w io.Writer, s *Status, now time.Time) error {
 			row(e.Reason, e.Blocks)
 		}
 	})
+	p.section("refused, above an application's share", len(s.Refused), func(row rower) {
+		row("resource", "times")
+		for _, e := range s.Refused {
+			row(e.Resource, e.Times)
+		}
+	})
 	p.section("by Spark's own client", len(s.Fallbacks), func(row rower) {
 		row("reason", "blocks", "bytes")
 		for _, e := range s.Fallbacks {
@@ -58,6 +73,20 @@ func Print(w io.Writer, s *Status, now time.Time) error {
 		}
 	})
 	return p.err
+}
+
+// uses lists what the application has, in the order of the words.
+func (a App) uses() string {
+	var parts []string
+	for _, resource := range slices.Sorted(maps.Keys(a.Uses)) {
+		amount := strconv.FormatInt(a.Uses[resource], 10)
+		switch resource {
+		case "memory", "map_outputs", "inline", "locates":
+			amount = Bytes(a.Uses[resource])
+		}
+		parts = append(parts, resource+" "+amount)
+	}
+	return strings.Join(parts, ", ")
 }
 
 func (r *RDMA) String() string {

@@ -8,6 +8,7 @@ import (
 
 	"weft/internal/metrics"
 	"weft/shuffle"
+	"weft/shuffle/quota"
 	"weft/shuffle/serve"
 )
 
@@ -23,6 +24,9 @@ var errClosed = errors.New("mem: the connection was closed")
 type Transport struct {
 	src     shuffle.Source
 	metrics *metrics.Set
+
+	// Handles, unless nil, divides the blocks that may be held open among applications. Set before use.
+	Handles *quota.Pool
 }
 
 // New returns the transport to src.
@@ -35,7 +39,7 @@ func (t *Transport) Name() string { return Name }
 
 // Dial never fails; the peer's address is not looked at.
 func (t *Transport) Dial(context.Context, shuffle.PeerAddr) (shuffle.Conn, error) {
-	c := &conn{src: t.src, table: serve.NewTable(t.metrics, Name, 0), closed: make(chan struct{})}
+	c := &conn{src: t.src, handles: t.Handles, table: serve.NewTable(t.metrics, Name, 0), closed: make(chan struct{})}
 	c.none.L = &c.mu
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.expiry = time.AfterFunc(HandleIdle/2, c.expire)
@@ -43,12 +47,13 @@ func (t *Transport) Dial(context.Context, shuffle.PeerAddr) (shuffle.Conn, error
 }
 
 type conn struct {
-	src    shuffle.Source
-	table  *serve.Table
-	ctx    context.Context // ends with the connection
-	cancel context.CancelCauseFunc
-	closed chan struct{}
-	freed  sync.Once // all blocks were given back
+	src     shuffle.Source
+	handles *quota.Pool
+	table   *serve.Table
+	ctx     context.Context // ends with the connection
+	cancel  context.CancelCauseFunc
+	closed  chan struct{}
+	freed   sync.Once // all blocks were given back
 
 	mu     sync.Mutex
 	none   sync.Cond // ops became 0
@@ -83,7 +88,7 @@ func (c *conn) Locate(req *shuffle.LocateRequest, eager []byte, done func([]shuf
 			return
 		}
 		found := serve.Find(c.ctx, c.src, req)
-		located, _ := c.table.Answer(found, req.EagerBlock, eager, make([]shuffle.Located, 0, len(found)), nil)
+		located, _ := c.table.Answer(c.handles.Of(req.App.ID), found, req.EagerBlock, eager, make([]shuffle.Located, 0, len(found)), nil)
 		if c.ctx.Err() != nil {
 			done(nil, errClosed)
 			return

@@ -19,6 +19,7 @@ const hugePage = 2 << 20
 type ArenaOptions struct {
 	Backing    Backing
 	Budget     *Budget
+	Holder     string // whose bytes they are, as the budget divides them
 	Purpose    string // the word under which the budget counts it
 	RegionSize int64  // bytes by which the arena grows, unless one lease needs more
 	Max        int64  // the most bytes that it may have
@@ -64,7 +65,7 @@ func NewArena(opts ArenaOptions) *Arena {
 
 // MaxLease returns the most bytes that Alloc can ever give.
 func (a *Arena) MaxLease() int64 {
-	return min(a.opts.Max, a.opts.Budget.max&^(largeAlign-1), MaxRegion)
+	return min(a.opts.Max, a.opts.Budget.bytes.Alone()&^(largeAlign-1), MaxRegion)
 }
 
 // Max returns the most bytes that the arena may have.
@@ -75,7 +76,7 @@ func (a *Arena) Max() int64 { return a.opts.Max }
 // what Backing or a Registrar failed with.
 func (a *Arena) Alloc(ctx context.Context, n int) (*Lease, error) {
 	if int64(n) > a.MaxLease() {
-		return nil, fmt.Errorf("%w: %d bytes, the most is %d (raise weft.memory.session or weft.memory.max)", ErrTooLarge, n, a.MaxLease())
+		return nil, fmt.Errorf("%w: %d bytes, the most is %d (raise weft.memory.session, weft.memory.max or weft.app.share)", ErrTooLarge, n, a.MaxLease())
 	}
 	l, w, err := a.tryOrWait(int64(n), true)
 	if l != nil || err != nil {
@@ -219,7 +220,7 @@ func (a *Arena) Close() error {
 		close(w.ready)
 	}
 	a.waiters = nil
-	empty := a.detachEmpty(a.total)
+	empty := a.detachEmpty(a.total, 0)
 	if a.live == 0 && !a.growing {
 		a.finish()
 	}

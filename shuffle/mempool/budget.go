@@ -3,14 +3,16 @@ package mempool
 import (
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"weft/shuffle/quota"
 )
 
-// Budget bounds the bytes of all arenas of the daemon (weft.memory.max) and counts them by purpose.
+// Budget bounds the bytes of all arenas of the daemon (weft.memory.max) and counts them by purpose. It divides them among the arenas' holders.
 type Budget struct {
-	max int64
+	bytes *quota.Pool
 
 	mu     sync.Mutex
-	used   int64
 	arenas map[*Arena]struct{}
 
 	// starving holds the arenas that wait for bytes of others. Changed under mu; hungry is its size, for a cheap look.
@@ -18,10 +20,13 @@ type Budget struct {
 	hungry   atomic.Int32
 }
 
-// NewBudget returns a budget of so many bytes.
-func NewBudget(bytes int64) *Budget {
+// NewBudget returns a budget of so many bytes, all of which one holder may have.
+func NewBudget(bytes int64) *Budget { return NewBudgetOf(quota.New(bytes, 100, nil)) }
+
+// NewBudgetOf returns a budget of bytes.
+func NewBudgetOf(bytes *quota.Pool) *Budget {
 	return &Budget{
-		max:      bytes,
+		bytes:    bytes,
 		arenas:   map[*Arena]struct{}{},
 		starving: map[*Arena]struct{}{},
 	}
@@ -56,14 +61,14 @@ func (b *Budget) leave(a *Arena) {
 	b.hungry.Store(int32(len(b.starving)))
 }
 
-// reserve takes between need and want bytes for a, a multiple of a page or exactly want. 0: there is no room even when the
-// empty regions of all arenas are given back; a is kicked when that may have changed. No lock may be held.
+// reserve takes between need and want bytes for a, a multiple of a page or exactly want. 0: there is no room for
+// a's holder even when the empty regions of all arenas are given back; a is kicked when that may have changed. No lock may be held.
 func (b *Budget) reserve(a *Arena, need, want int64) int64 {
 	if n := b.tryReserve(a, need, want); n > 0 {
 		return n
 	}
 	for _, other := range b.others(a) {
-		if other.dropEmpty(need) {
+		if other.dropEmpty(need, b.respite(a, other)) {
 			if n := b.tryReserve(a, need, want); n > 0 {
 				return n
 			}
@@ -72,18 +77,26 @@ func (b *Budget) reserve(a *Arena, need, want int64) int64 {
 	return 0
 }
 
+// rest is how long an empty region is left to a holder that has less than the one who wants it. Else who takes all that he can get would have
+// the others make theirs anew for each lease; and for ever would be a waste of what nobody uses.
+const rest = time.Second
+
+// respite is how long regions of other have to be empty to be given up for a.
+func (b *Budget) respite(a, other *Arena) time.Duration {
+	mine, theirs := a.opts.Holder, other.opts.Holder
+	if mine == theirs || b.bytes.Used(mine) < b.bytes.Used(theirs) {
+		return 0
+	}
+	return rest
+}
+
 func (b *Budget) tryReserve(a *Arena, need, want int64) int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	room := b.max - b.used
-	if room < want {
-		want = room &^ (largeAlign - 1)
-	}
-	if want >= need {
-		b.used += want
+	want = b.bytes.TakeSome(a.opts.Holder, need, want, largeAlign)
+	if want > 0 {
 		delete(b.starving, a)
 	} else {
-		want = 0
 		b.starving[a] = struct{}{}
 	}
 	b.hungry.Store(int32(len(b.starving)))
@@ -102,11 +115,9 @@ func (b *Budget) others(a *Arena) []*Arena {
 	return all
 }
 
-// giveBack returns n bytes and lets the starving try again.
-func (b *Budget) giveBack(n int64) {
-	b.mu.Lock()
-	b.used -= n
-	b.mu.Unlock()
+// giveBack returns n bytes of a holder and lets the starving try again.
+func (b *Budget) giveBack(holder string, n int64) {
+	b.bytes.Give(holder, n)
 	b.feed()
 }
 

@@ -3,6 +3,7 @@ package mempool
 import (
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"weft/internal/invariants"
 )
@@ -93,9 +94,12 @@ func (r *region) put(x extent, last bool) {
 	a.serve()
 	a.kickIfWaiting()
 	empty := r.leases == 0
+	if empty && last {
+		r.since = time.Now()
+	}
 	var gone []*region
 	if empty && a.closed {
-		gone = a.detachEmpty(int64(len(r.mem)))
+		gone = a.detachEmpty(int64(len(r.mem)), 0)
 	}
 	a.mu.Unlock()
 	a.drop(gone)

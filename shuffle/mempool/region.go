@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	"weft/internal/invariants"
 )
@@ -17,7 +18,8 @@ type region struct {
 	number uint32
 	mem    []byte
 	free   extents
-	leases int // out; under the arena's mu
+	leases int       // out; under the arena's mu
+	since  time.Time // it is empty; the same
 	close  func() error
 	regs   []Registration
 }
@@ -70,7 +72,7 @@ func (a *Arena) growOnce() bool {
 	var err error
 	if size > 0 {
 		if r, err = a.newRegion(number, size); err != nil {
-			a.opts.Budget.giveBack(size)
+			a.opts.Budget.giveBack(a.opts.Holder, size)
 		}
 	}
 
@@ -87,7 +89,7 @@ func (a *Arena) growOnce() bool {
 	a.live++
 	a.usage.addAllocated(size)
 	if a.closed { // meanwhile
-		gone := a.detachEmpty(size)
+		gone := a.detachEmpty(size, 0)
 		a.mu.Unlock()
 		a.drop(gone)
 		a.mu.Lock()
@@ -110,7 +112,7 @@ func (a *Arena) newRegion(number uint32, size int64) (*region, error) {
 	if err != nil {
 		return nil, fmt.Errorf("new region of %d bytes for %q: %w", size, a.opts.Purpose, err)
 	}
-	r := &region{arena: a, number: number, mem: mem, free: newExtents(size), close: closeMem}
+	r := &region{arena: a, number: number, mem: mem, free: newExtents(size), since: time.Now(), close: closeMem}
 	openRegions.Add(1)
 	for _, registrar := range a.opts.Registrars {
 		reg, err := registrar.Register(mem)
@@ -148,15 +150,15 @@ func (a *Arena) makeWay(need int64) []*region {
 	if empty < missing {
 		return nil
 	}
-	return a.detachEmpty(missing)
+	return a.detachEmpty(missing, 0)
 }
 
-// detachEmpty takes empty regions of at least n bytes, as far as there are, out of the arena, the newest first.
+// detachEmpty takes regions of at least n bytes, as far as there are, that have been empty for so long out of the arena, the newest first.
 // mu is held; the caller discards them without it.
-func (a *Arena) detachEmpty(n int64) []*region {
+func (a *Arena) detachEmpty(n int64, idle time.Duration) []*region {
 	var empty []*region
 	for i := len(a.regions) - 1; i >= 0 && n > 0; i-- {
-		if r := a.regions[i]; r.leases == 0 {
+		if r := a.regions[i]; r.leases == 0 && time.Since(r.since) >= idle {
 			empty = append(empty, r)
 			a.regions = slices.Delete(a.regions, i, i+1)
 			n -= int64(len(r.mem))
@@ -172,7 +174,7 @@ func (a *Arena) discard(regions []*region) error {
 	var errs []error
 	for _, r := range regions {
 		errs = append(errs, r.undo())
-		a.opts.Budget.giveBack(int64(len(r.mem)))
+		a.opts.Budget.giveBack(a.opts.Holder, int64(len(r.mem)))
 	}
 	a.mu.Lock()
 	a.live -= len(regions)
@@ -193,10 +195,11 @@ func (a *Arena) drop(regions []*region) {
 	}
 }
 
-// dropEmpty gives up empty regions of at least n bytes, as far as there are, for another arena, and tells whether any went.
-func (a *Arena) dropEmpty(n int64) bool {
+// dropEmpty gives up regions of at least n bytes, as far as there are, that have been empty for so long, for another arena, and tells whether
+// any went.
+func (a *Arena) dropEmpty(n int64, idle time.Duration) bool {
 	a.mu.Lock()
-	empty := a.detachEmpty(n)
+	empty := a.detachEmpty(n, idle)
 	a.mu.Unlock()
 	a.drop(empty)
 	return len(empty) > 0

@@ -27,6 +27,8 @@ type Files struct {
 	// Rest is how long a piece is left alone after its last use: where more is asked for than there is room, registering the one and giving up the other in turns
 	// would cost more than TCP. Set before use.
 	Rest time.Duration
+	// Share is what one domain may have in use, in percent of what the others leave; 0: all. Set before use.
+	Share int
 	// Bytes, unless nil, is told how many bytes more are registered; set before use.
 	Bytes func(float64)
 
@@ -38,6 +40,7 @@ type Files struct {
 	idle   list.List                      // of *piece that nobody uses, the longest first
 	bytes  int64                          // registered
 	unused int64                          // of them, those of idle pieces
+	busy   map[*verbs.PD]int64            // the others, by domain
 	failed error                          // of closing pieces, for Close to tell
 
 	leaving int // pieces taken off and not closed yet
@@ -80,7 +83,7 @@ type piece struct {
 
 // NewFiles keeps at most limit bytes registered, in pieces of pieceLen, a multiple of 2 MiB.
 func NewFiles(pieceLen, limit int64, access Mapping) *Files {
-	f := &Files{piece: pieceLen, max: limit, access: access, pieces: map[pieceKey]*piece{}, of: map[fileID]map[*piece]struct{}{}}
+	f := &Files{piece: pieceLen, max: limit, access: access, pieces: map[pieceKey]*piece{}, busy: map[*verbs.PD]int64{}, of: map[fileID]map[*piece]struct{}{}}
 	f.left.L = &f.mu
 	return f
 }
@@ -135,11 +138,17 @@ func (f *Files) use(file *os.File, key pieceKey, size int64) (*piece, error) {
 	f.mu.Lock()
 	p := f.pieces[key]
 	if p != nil {
-		if p.users++; p.idle != nil {
+		if p.idle != nil {
+			if !f.mayUse(key.pd, int64(len(p.mem))) {
+				f.mu.Unlock()
+				return nil, ErrNoRoom
+			}
 			f.idle.Remove(p.idle)
 			p.idle = nil
 			f.unused -= int64(len(p.mem))
+			f.occupy(key.pd, int64(len(p.mem)))
 		}
+		p.users++
 		f.mu.Unlock()
 		<-p.ready
 		if p.err != nil {
@@ -148,8 +157,12 @@ func (f *Files) use(file *os.File, key pieceKey, size int64) (*piece, error) {
 		}
 		return p, nil
 	}
-	gone, ok := f.makeRoom(length)
+	gone, ok := []*piece(nil), f.mayUse(key.pd, length)
 	if ok {
+		gone, ok = f.makeRoom(length)
+	}
+	if ok {
+		f.occupy(key.pd, length)
 		p = &piece{key: key, users: 1, ready: make(chan struct{})}
 		f.add(p)
 	}
@@ -162,10 +175,28 @@ func (f *Files) use(file *os.File, key pieceKey, size int64) (*piece, error) {
 		f.mu.Lock()
 		f.remove(p)
 		f.count(-length)
+		f.occupy(key.pd, -length)
 		f.mu.Unlock()
 	}
 	close(p.ready)
 	return p, p.err
+}
+
+// mayUse tells whether n bytes more in use would be within the domain's share. mu is held.
+func (f *Files) mayUse(pd *verbs.PD, n int64) bool {
+	if f.Share == 0 {
+		return true
+	}
+	mine := f.busy[pd]
+	others := f.bytes - f.unused - mine
+	return mine+n <= (f.max-others)/100*int64(f.Share)
+}
+
+// occupy counts bytes that the domain uses. mu is held.
+func (f *Files) occupy(pd *verbs.PD, n int64) {
+	if f.busy[pd] += n; f.busy[pd] == 0 {
+		delete(f.busy, pd)
+	}
 }
 
 // makeRoom takes idle pieces off until n bytes fit, and counts these. mu is held; the pieces are to be closed without it.
@@ -291,6 +322,7 @@ func (f *Files) drop(p *piece) {
 	if p.users--; p.users == 0 && p.err == nil {
 		p.idle, p.since = f.idle.PushBack(p), time.Now()
 		f.unused += int64(len(p.mem))
+		f.occupy(p.key.pd, -int64(len(p.mem)))
 	}
 }
 

@@ -3,6 +3,7 @@ package rdma
 import (
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"net/netip"
 	"sync"
 	"time"
@@ -191,6 +192,9 @@ func (l *Listener) welcome(e *verbs.CMEvent) (err error) {
 	if !l.redeem(s, e.PrivateData) {
 		return errToken
 	}
+	if l.readers(s.pd) >= maxReaders {
+		return fmt.Errorf("%d readers of the application's memory are connected already", maxReaders)
+	}
 	d := l.device
 	if s.id.DeviceName() != d.ctx.Name() {
 		return errors.New("it came by another device, " + s.id.DeviceName())
@@ -207,6 +211,19 @@ func (l *Listener) welcome(e *verbs.CMEvent) (err error) {
 	}
 	l.conns[s.id] = s
 	return nil
+}
+
+// maxReaders is how many connections readers of one domain may have: devices make tens of thousands, and a reader's node takes one.
+const maxReaders = 4096
+
+// readers is how many there are of a domain. mu is held.
+func (l *Listener) readers(pd *verbs.PD) (n int) {
+	for _, s := range l.conns {
+		if s.pd == pd {
+			n++
+		}
+	}
+	return n
 }
 
 // drop ends a reader's connection. mu is held.

@@ -29,6 +29,7 @@ type NodeOptions struct {
 	Options
 	Device     string         // as Choice has it
 	Networks   []netip.Prefix // as Choice has them
+	AppShare   int            // percent of it that one application may have in use of what the others leave; 0: all
 	Registered int64          // bytes of files that may be registered
 	Map        Mapping        // how
 	Metrics    *metrics.Set
@@ -66,7 +67,7 @@ func (noDeviceError) Is(target error) bool { return target == ErrNoDevice }
 func Open(opts NodeOptions) (*Node, error) {
 	opts.Options = opts.withDefaults()
 	n := &Node{log: opts.Log, metrics: opts.Metrics, files: NewFiles(filePieceLen, opts.Registered, opts.Map), domains: map[shuffle.App]*Domain{}}
-	n.files.Rest = fileRest
+	n.files.Rest, n.files.Share = fileRest, opts.AppShare
 	n.files.Bytes = n.metrics.RegisteredBytes(metrics.Files).Add
 	var err error
 	if n.devices, err = verbs.OpenDevices(); err != nil {

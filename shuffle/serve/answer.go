@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"weft/shuffle"
+	"weft/shuffle/quota"
 )
 
 // FindLimit is how long a request may be resolved. No reader waits for so long; an executor that never answers would hold it for ever.
@@ -50,9 +51,9 @@ func isEager(f *shuffle.Found, eagerBlock, room int) bool {
 }
 
 // Answer decides how each block travels: it copies the blocks of at most eagerBlock bytes into eager, in order and as many as fit,
-// and opens handles for the others, of each of which hold, unless nil, is told before. It takes ownership of found, appends to answer, and
-// returns it with the bytes of eager in use.
-func (t *Table) Answer(found []shuffle.Found, eagerBlock int, eager []byte, answer []shuffle.Located, hold func(i int)) ([]shuffle.Located, int) {
+// and opens handles for the others, of the share, of each of which hold, unless nil, is told before. It takes ownership of found, appends to
+// answer, and returns it with the bytes of eager in use.
+func (t *Table) Answer(share quota.Share, found []shuffle.Found, eagerBlock int, eager []byte, answer []shuffle.Located, hold func(i int)) ([]shuffle.Located, int) {
 	used, blocks, now := 0, 0, time.Now()
 	var held []Block // one allocation for all that are to come
 	for i := range found {
@@ -77,7 +78,7 @@ func (t *Table) Answer(found []shuffle.Found, eagerBlock int, eager []byte, answ
 			if hold != nil {
 				hold(i)
 			}
-			handle, err := t.add(&held[0], f, now)
+			handle, err := t.add(&held[0], f, share, now)
 			if err != nil {
 				l = shuffle.Located{Err: err}
 				closeFound(f)

@@ -12,6 +12,7 @@ import (
 	"weft/internal/leakcheck"
 	"weft/internal/metrics"
 	"weft/shuffle"
+	"weft/shuffle/quota"
 	"weft/shuffle/serve"
 	"weft/shuffle/transporttest"
 )
@@ -24,7 +25,7 @@ func locate(t *testing.T, table *serve.Table, src *transporttest.Source, ids []s
 	found := serve.Find(t.Context(), src, &shuffle.LocateRequest{Blocks: ids})
 	want := serve.EagerBytes(found, eagerBlock, eagerBytes)
 	eager := make([]byte, want)
-	got, used := table.Answer(found, eagerBlock, eager, nil, nil)
+	got, used := table.Answer(quota.Share{}, found, eagerBlock, eager, nil, nil)
 	if used != want {
 		t.Errorf("%d eager bytes, announced were %d", used, want)
 	}

@@ -9,9 +9,10 @@ import (
 	"weft/internal/invariants"
 	"weft/internal/metrics"
 	"weft/shuffle"
+	"weft/shuffle/quota"
 )
 
-// MaxHandles is how many blocks one table may hold open. A reader has at a time a request's worth of them for every task on its
+// MaxHandles is how many blocks of one holder a table may hold open. A reader has at a time a request's worth of them for every task on its
 // node; what is above fails with ReasonPeerRefused.
 const MaxHandles = 1 << 16
 
@@ -25,12 +26,15 @@ type Table struct {
 	mu     sync.Mutex
 	last   uint64
 	open   map[uint64]*Block
+	held   map[string]int // how many of them, by holder
 	closed bool
 }
 
 // Block is a block held open. Whoever has it from Acquire gives it back with Done.
 type Block struct {
 	shuffle.Found
+
+	share quota.Share // of whoever holds it open
 
 	// Guarded by the table's mu:
 	users  int   // reads under way, and one for the handle
@@ -47,23 +51,27 @@ func NewTable(m *metrics.Set, transport string, number uint64) *Table {
 	return &Table{
 		first:  number << TableBits,
 		open:   make(map[uint64]*Block),
+		held:   make(map[string]int),
 		blocks: m.BlocksTotal(transport, metrics.Served),
 		bytes:  m.BytesTotal(transport, metrics.Served),
 	}
 }
 
-// add holds f open in b under a new handle.
-func (t *Table) add(b *Block, f *shuffle.Found, now time.Time) (uint64, *shuffle.BlockError) {
+// add holds f open in b under a new handle, of the holder's share.
+func (t *Table) add(b *Block, f *shuffle.Found, share quota.Share, now time.Time) (uint64, *shuffle.BlockError) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
 	case t.closed:
 		return 0, shuffle.Errorf(shuffle.ReasonPeerLost, "the connection ended")
-	case len(t.open) >= MaxHandles:
-		return 0, shuffle.Errorf(shuffle.ReasonPeerRefused, "%d blocks are held open for this reader already", len(t.open))
+	case t.held[share.Holder] >= MaxHandles:
+		return 0, shuffle.Errorf(shuffle.ReasonPeerRefused, "%d blocks are held open for this reader already", t.held[share.Holder])
+	case !share.Take(1):
+		return 0, shuffle.Errorf(shuffle.ReasonPeerRefused, "the application holds as many blocks open as its share (weft.app.share) allows")
 	}
 	t.last++
-	b.Found, b.users, b.used = *f, 1, now
+	t.held[share.Holder]++
+	b.Found, b.share, b.users, b.used = *f, share, 1, now
 	handle := t.first + t.last
 	t.open[handle] = b
 	openBlocks.Add(1)
@@ -106,6 +114,9 @@ func (t *Table) Release(handles []uint64) {
 	for _, h := range handles {
 		if b := t.open[h]; b != nil {
 			delete(t.open, h)
+			if t.held[b.share.Holder]--; t.held[b.share.Holder] == 0 {
+				delete(t.held, b.share.Holder)
+			}
 			if b.drop() {
 				gone = append(gone, b)
 			}
@@ -166,4 +177,5 @@ func (t *Table) close(b *Block) {
 	}
 	openBlocks.Add(-1)
 	closeFound(&b.Found)
+	b.share.Give(1)
 }

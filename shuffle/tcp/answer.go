@@ -21,8 +21,8 @@ type lists struct {
 
 var listPool = sync.Pool{New: func() any { return new(lists) }}
 
-// answer sends Located for found, which it takes ownership of, with at most room bytes of eager blocks. What is held open goes into table.
-func (c *server) answer(table *serve.Table, id uint64, found []shuffle.Found, eagerBlock, room int, want *exposure) error {
+// answer sends Located for found, which it takes ownership of, with at most room bytes of eager blocks. What is held open goes into the group's table.
+func (c *server) answer(of *group, id uint64, found []shuffle.Found, eagerBlock, room int, want *exposure) error {
 	l := listPool.Get().(*lists) //nolint:forcetypeassert // nothing else is put there
 	defer listPool.Put(l)
 	f := &frame{}
@@ -37,7 +37,7 @@ func (c *server) answer(table *serve.Table, id uint64, found []shuffle.Found, ea
 		l.parts = append(l.parts[:0], make([][]shuffle.Part, len(found))...)
 		hold = func(i int) { l.parts[i] = c.expose(want.app, &found[i]) }
 	}
-	l.located, used = table.Answer(found, eagerBlock, eager, l.located[:0], hold)
+	l.located, used = of.Answer(c.opts.Quotas.Handles.Of(of.key.app.ID), found, eagerBlock, eager, l.located[:0], hold)
 	if f.body != nil {
 		f.body.b = eager[:used]
 	}

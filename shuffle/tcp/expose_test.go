@@ -6,6 +6,7 @@ import (
 
 	"weft/internal/metrics"
 	"weft/shuffle"
+	"weft/shuffle/quota"
 	"weft/shuffle/serve"
 	"weft/shuffle/transporttest"
 )
@@ -19,7 +20,7 @@ func TestExposedButNotHeld(t *testing.T) {
 	table.Close()
 	found := serve.Find(t.Context(), src, &shuffle.LocateRequest{Blocks: ids})
 	parts := make([][]shuffle.Part, len(found))
-	answer, _ := table.Answer(found, 0, nil, nil, func(i int) { parts[i] = c.expose(app, &found[i]) })
+	answer, _ := table.Answer(quota.Share{}, found, 0, nil, nil, func(i int) { parts[i] = c.expose(app, &found[i]) })
 	if n := direct.Count(); n.Exposures != 2 || n.Exposed != 0 || src.Open() != 0 {
 		t.Errorf("%+v, %d blocks are held open", n, src.Open())
 	}

@@ -29,7 +29,9 @@ type group struct {
 	key    groupKey
 	number uint64 // of the table: its handles begin with it
 	conns  int
-	told   atomic.Bool // one line about the group's end; the others of its connections end with it
+
+	locating atomic.Int32 // requests being resolved
+	told     atomic.Bool  // one line about the group's end; the others of its connections end with it
 }
 
 // tableNumbers is how many tables there are whose handles differ. What is counted beyond begins anew; handles of ended tables are of no use.

@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 
@@ -13,6 +14,8 @@ import (
 
 // maxApps is how many applications are opened on a connection. One that has served so many is made anew: they come and go.
 const maxApps = 1 << 12
+
+var errMaxApps = fmt.Errorf("%d applications were opened over it; it is to be made anew", maxApps)
 
 // opened is the applications of one connection, on the answering side.
 type opened struct {
@@ -31,6 +34,18 @@ func (o *opened) table(handle uint64) *serve.Table {
 		return g.Table
 	}
 	return nil
+}
+
+// any tells whether an application was opened, other than the daemons' own.
+func (o *opened) any() bool {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	for _, g := range o.tables {
+		if g.key.app.ID != shuffle.ProbeApp.ID {
+			return true
+		}
+	}
+	return false
 }
 
 // release gives up handles of any of the applications.
@@ -71,9 +86,11 @@ func (c *server) serveOpen(m *peerpb.Open) error {
 	answer := &peerpb.Opened{Id: id}
 	app, err := c.admit(m)
 	if err == nil {
-		if err := c.enter(id, app); err != nil {
+		if err = c.enter(id, app); errors.Is(err, errMaxApps) {
 			return err
 		}
+	}
+	if err == nil {
 		if app.ID != shuffle.ProbeApp.ID { // whose secret everybody has
 			c.in.most = maxMessage
 		}
@@ -108,7 +125,7 @@ func (c *server) enter(id uint64, app shuffle.App) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.apps) >= maxApps {
-		return fmt.Errorf("%d applications were opened over it; it is to be made anew", maxApps)
+		return errMaxApps
 	}
 	if o.apps == nil {
 		o.apps, o.tables = make(map[uint64]*group), make(map[uint64]*group)
@@ -118,6 +135,9 @@ func (c *server) enter(id uint64, app shuffle.App) error {
 			o.apps[id] = g
 			return nil
 		}
+	}
+	if !c.opts.Quotas.Conns.Take(app.ID, 1) {
+		return shuffle.Errorf(shuffle.ReasonPeerRefused, "the application has as many connections here as its share (weft.app.share) allows")
 	}
 	g := c.groups.join(c.group, app)
 	o.apps[id], o.tables[g.number] = g, g

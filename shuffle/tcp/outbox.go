@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // outbox sends frames over one connection, first in, first out. Whoever finds it idle sends as much as the socket takes at once; what is
@@ -23,6 +25,8 @@ type outbox struct {
 	room  sync.Cond // the queue became shorter, or err was set
 	busy  bool      // somebody is sending, or wake has the token to do so
 	err   error
+
+	since atomic.Int64 // when what is being sent was begun, in nanoseconds; 0: nothing is
 
 	// Of whoever is sending:
 	wait    bool     // he may wait for the socket
@@ -82,6 +86,12 @@ func (o *outbox) await() {
 	for o.err == nil && (len(o.queue) > muchQueue || o.bytes > muchBytes) {
 		o.room.Wait()
 	}
+}
+
+// stuck tells whether what is being sent was begun before that time.
+func (o *outbox) stuck(since time.Time) bool {
+	began := o.since.Load()
+	return began != 0 && began < since.UnixNano()
 }
 
 func (o *outbox) run() {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -86,8 +87,12 @@ const gather = 256
 // trySend sends; it returns false to be called again when the socket takes more.
 func (o *outbox) trySend(fd uintptr) bool {
 	for {
-		if len(o.flight) == 0 && !o.next() {
-			return true
+		if len(o.flight) == 0 {
+			if !o.next() {
+				o.since.Store(0)
+				return true
+			}
+			o.since.Store(time.Now().UnixNano())
 		}
 		blocked, err := o.sendFlight(int(fd))
 		if err != nil {
@@ -184,8 +189,9 @@ func (o *outbox) sendBufs(fd, flags int) (blocked bool, err error) {
 	return false, nil
 }
 
-// sendFile sends a range of a file. The length was promised in the frame's header, so a file that became shorter since ends the
-// connection: there is no way to tell the peer, and zeroes in its place would be wrong data.
+// sendFile sends a range of a file. The length was promised in the frame's header, so where the file became shorter since, zeroes go in its
+// place: the reader sees by the checksum that they are not the block, and what others read over this connection goes on. Without a checksum
+// nobody would see it, so the connection ends.
 func (p *piece) sendFile(fd int) (blocked bool, err error) {
 	file := int(p.file.Fd())
 	for p.n > 0 {
@@ -197,10 +203,31 @@ func (p *piece) sendFile(fd int) (blocked bool, err error) {
 			continue
 		case err != nil:
 			return false, fmt.Errorf("sendfile of %s: %w", p.file.Name(), err)
+		case n == 0 && p.block.Checked:
+			return p.sendZeroes(fd)
 		case n == 0:
 			return false, fmt.Errorf("%s became shorter while it was sent: %w", p.file.Name(), io.ErrUnexpectedEOF)
 		}
 		p.n, p.sent = p.n-int64(n), p.sent+int64(n)
+	}
+	return false, nil
+}
+
+var zeroes [64 << 10]byte
+
+// sendZeroes sends zeroes for the rest of the range. They do not count as sent.
+func (p *piece) sendZeroes(fd int) (blocked bool, err error) {
+	for p.n > 0 {
+		n, err := unix.SendmsgBuffers(fd, [][]byte{zeroes[:min(p.n, int64(len(zeroes)))]}, nil, nil, unix.MSG_NOSIGNAL)
+		switch {
+		case errors.Is(err, unix.EAGAIN):
+			return true, nil
+		case errors.Is(err, unix.EINTR):
+			continue
+		case err != nil:
+			return false, fmt.Errorf("send: %w", err)
+		}
+		p.n -= int64(n)
 	}
 	return false, nil
 }

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -34,11 +33,11 @@ type server struct {
 	opened   opened
 	unproven sync.Once // a line about wrong proofs
 
-	ctx      context.Context // ends with the connection
-	cancel   context.CancelCauseFunc
-	once     sync.Once
-	locates  sync.WaitGroup
-	locating atomic.Int32
+	ctx     context.Context // ends with the connection
+	cancel  context.CancelCauseFunc
+	once    sync.Once
+	locates sync.WaitGroup
+	since   time.Time // it was accepted
 
 	invited     sync.Mutex
 	withdrawals map[shuffle.App][]func() // of the invitations that were sent
@@ -51,7 +50,7 @@ func newServer(s *Server, sock *net.TCPConn) *server {
 		Server: s, sock: sock, in: newFrames(sock),
 		log: s.opts.Log.With("transport", Name, "peer", sock.RemoteAddr().String()),
 	}
-	c.in.most = maxStrange
+	c.in.most, c.since = maxStrange, time.Now()
 	c.ctx, c.cancel = context.WithCancelCause(s.ctx)
 	return c
 }
@@ -83,6 +82,7 @@ func (c *server) run() {
 	c.end(err)
 	for _, g := range c.opened.all() {
 		c.groups.leave(g)
+		c.opts.Quotas.Conns.Give(g.key.app.ID, 1)
 	}
 }
 
@@ -108,16 +108,24 @@ func (c *server) expire(tick <-chan time.Time) {
 	for {
 		select {
 		case now := <-tick:
-			n := 0
-			for _, g := range c.opened.all() {
-				n += g.Expire(now.Add(-handleIdle))
-			}
-			if n > 0 {
-				c.log.Warn("blocks held open for a peer were not read and are given up", "blocks", n, "idle", handleIdle)
-			}
+			c.tidy(now)
 		case <-c.ctx.Done():
 			return
 		}
+	}
+}
+
+// tidy gives up what the peer has not read for long: blocks, or the connection where it is an answer.
+func (c *server) tidy(now time.Time) {
+	n := 0
+	for _, g := range c.opened.all() {
+		n += g.Expire(now.Add(-handleIdle))
+	}
+	if n > 0 {
+		c.log.Warn("blocks held open for a peer were not read and are given up", "blocks", n, "idle", handleIdle)
+	}
+	if c.out.stuck(now.Add(-handleIdle)) {
+		c.end(fmt.Errorf("one answer was not read within %v", handleIdle))
 	}
 }
 
@@ -186,7 +194,7 @@ func (c *server) receive() error {
 		}
 		switch {
 		case req.GetLocate() != nil:
-			err = c.serveLocate(req.GetLocate())
+			err = c.serveLocate(req.GetLocate(), len(msg))
 		case req.GetRelease() != nil:
 			c.opened.release(req.GetRelease().GetHandle())
 		case req.GetOpen() != nil:
@@ -202,8 +210,32 @@ func (c *server) receive() error {
 	}
 }
 
-// serveLocate resolves a request on a goroutine of its own. An error ends the connection.
-func (c *server) serveLocate(m *peerpb.Locate) error {
+// Memory of a request while it is resolved, about.
+const (
+	locateSize = 16 << 10 // beside its blocks
+	blockSize  = 256      // of a block, beside its name
+)
+
+// locating counts a request of so many bytes as being resolved until done. It is refused where the application has too many: others', which come
+// over the same connection, do not count.
+func (c *server) locating(g *group, size int) (done func(), refused *shuffle.BlockError) {
+	share, cost := c.opts.Quotas.Locates.Of(g.key.app.ID), locateSize+int64(size)
+	if g.locating.Add(1) > maxLocates {
+		g.locating.Add(-1)
+		return nil, shuffle.Errorf(shuffle.ReasonPeerRefused, "%d requests of this peer for the application are being resolved already", maxLocates)
+	}
+	if !share.Take(cost) {
+		g.locating.Add(-1)
+		return nil, shuffle.Errorf(shuffle.ReasonPeerRefused, "the application's share (weft.app.share) of the memory for requests being resolved is in use")
+	}
+	return func() {
+		share.Give(cost)
+		g.locating.Add(-1)
+	}, nil
+}
+
+// serveLocate resolves a request, of so many bytes, on a goroutine of its own. An error ends the connection.
+func (c *server) serveLocate(m *peerpb.Locate, size int) error {
 	g, err := c.app(m.GetOpen())
 	if err != nil {
 		return err
@@ -214,18 +246,17 @@ func (c *server) serveLocate(m *peerpb.Locate) error {
 	}
 	req := &shuffle.LocateRequest{App: g.key.app, Executor: m.GetExecutorId(), Blocks: blocks, EagerBlock: int(m.GetEagerBlock())}
 	id, room := m.GetId(), int(min(m.GetEagerBytes(), maxEager))
-	if c.locating.Add(1) > maxLocates {
-		c.locating.Add(-1)
-		err := shuffle.Errorf(shuffle.ReasonPeerRefused, "%d requests of this peer are being resolved already", maxLocates)
-		return c.answer(g.Table, id, serve.Refuse(len(blocks), err), req.EagerBlock, 0, nil)
+	done, refused := c.locating(g, size+blockSize*len(blocks))
+	if refused != nil {
+		return c.answer(g, id, serve.Refuse(len(blocks), refused), req.EagerBlock, 0, nil)
 	}
 	var want *exposure
 	if m.GetParts() && c.opts.Direct != nil {
 		want = &exposure{req.App, m.GetInvitation()}
 	}
 	c.locates.Go(func() {
-		err := c.answer(g.Table, id, serve.Find(c.ctx, c.src, req), req.EagerBlock, room, want)
-		c.locating.Add(-1)
+		err := c.answer(g, id, serve.Find(c.ctx, c.src, req), req.EagerBlock, room, want)
+		done()
 		if err != nil {
 			c.end(err)
 		}

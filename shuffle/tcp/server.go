@@ -3,6 +3,7 @@ package tcp
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"sync"
@@ -15,7 +16,7 @@ import (
 // Limits of a server.
 const (
 	maxConns   = 1 << 16          // connections at a time; a cluster has a group of up to 17 for each of its other nodes
-	maxLocates = 256              // requests being resolved at a time for one connection
+	maxLocates = 256              // requests of one application being resolved at a time for one peer
 	maxEager   = 1 << 20          // bytes of eager blocks in one answer
 	handleIdle = 5 * time.Minute  // a block that nobody reads is held open for so long
 	greeting   = 10 * time.Second // a connection says hello within this time
@@ -33,13 +34,17 @@ type Server struct {
 
 	mu     sync.Mutex
 	conns  map[*server]struct{}
+	most   int // of them
 	groups *groups
 	closed bool
 }
 
 // NewServer returns a server on a listener, which it owns from now on. Serve has to be called for anything to be answered.
 func NewServer(l *net.TCPListener, opts Options, src shuffle.Source, m *metrics.Set) *Server {
-	s := &Server{opts: opts.withDefaults(), listener: l, src: src, metrics: m, conns: make(map[*server]struct{}), groups: newGroups(m)}
+	s := &Server{opts: opts.withDefaults(), listener: l, src: src, metrics: m, conns: make(map[*server]struct{}), most: maxConns, groups: newGroups(m)}
+	if s.opts.MaxConns > 0 {
+		s.most = min(s.most, s.opts.MaxConns)
+	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
@@ -80,10 +85,15 @@ func (s *Server) welcome(sock *net.TCPConn) {
 		_ = sock.Close()
 		return
 	}
-	if len(s.conns) >= maxConns {
-		c.log.Warn("a peer was refused: too many connections", "connections", len(s.conns))
-		_ = sock.Close()
-		return
+	if len(s.conns) >= s.most {
+		stranger := s.stranger()
+		if stranger == nil {
+			c.log.Warn("a peer was refused: too many connections", "connections", len(s.conns))
+			_ = sock.Close()
+			return
+		}
+		delete(s.conns, stranger) // Close has not to end it again
+		stranger.end(errStranger)
 	}
 	s.conns[c] = struct{}{}
 	s.tasks.Go(func() {
@@ -92,6 +102,19 @@ func (s *Server) welcome(sock *net.TCPConn) {
 		defer s.mu.Unlock()
 		delete(s.conns, c)
 	})
+}
+
+var errStranger = fmt.Errorf("it has opened no application, and others want to connect: %w", errClosed)
+
+// stranger is the connection that was accepted first of those over which no application was opened, the probe aside; nil: there is none. A peer
+// opens one as soon as it is connected. mu is held.
+func (s *Server) stranger() (oldest *server) {
+	for c := range s.conns {
+		if (oldest == nil || c.since.Before(oldest.since)) && !c.opened.any() {
+			oldest = c
+		}
+	}
+	return oldest
 }
 
 // Conns is how many connections peers have opened, several each.

@@ -20,6 +20,7 @@ import (
 	"weft/internal/version"
 	"weft/shuffle"
 	"weft/shuffle/auth"
+	"weft/shuffle/quota"
 )
 
 // Name is the transport's name.
@@ -38,10 +39,19 @@ type Options struct {
 	Streams     int           // connections for Reads that a dialler opens, beside the one for requests; at least one
 	Log         *slog.Logger
 	Metrics     *metrics.Set // nil: nobody looks at them
+	Quotas      Quotas
+	MaxConns    int // that a Server has at a time; 0: 65,536. The oldest over which no application was opened gives way to others
 
 	Direct         shuffle.Direct // how blocks are read without the owner's processor where both sides can; nil: they are not
 	ConnectTimeout time.Duration  // for connecting by it; 0: three seconds
 	Backoff        time.Duration  // how long it is not tried again after it failed; 0: one minute
+}
+
+// Quotas divide what a Server has among applications. A nil pool has no bound.
+type Quotas struct {
+	Conns   *quota.Pool // connections over which an application was opened
+	Locates *quota.Pool // bytes of memory for requests being resolved, about
+	Handles *quota.Pool // blocks held open
 }
 
 // Transport dials peers. It keeps nothing between calls.

@@ -14,10 +14,41 @@ import (
 	"weft/shuffle/transporttest"
 )
 
-// A file that is cut after its length was promised ends the connection: nothing takes the place of the missing bytes.
+// A file is cut after its length was promised. With a checksum zeroes take the place of the missing bytes, and the connection goes on: what others
+// read over it does not end. Without one the connection ends.
 func TestFileCutWhileItIsSent(t *testing.T) {
-	const size = 64 << 20 // much more than the sockets take while nobody reads
+	t.Run("checked", func(t *testing.T) {
+		sock, _ := cut(t, func(*transporttest.Source) {})
+		if n, err := io.CopyN(io.Discard, sock, cutSize); err != nil {
+			t.Errorf("%d bytes came (%v)", n, err)
+		}
+		sock.request(&peerpb.Request{Kind: &peerpb.Request_Ping{Ping: &peerpb.Ping{Nonce: 7}}})
+		if resp, _ := answer(t, sock); resp.GetPong().GetNonce() != 7 {
+			t.Errorf("then: %v", resp)
+		}
+	})
+	t.Run("unchecked", func(t *testing.T) {
+		sock, s := cut(t, (*transporttest.Source).Uncheck)
+		n, err := io.Copy(io.Discard, sock)
+		if n > cutSize/2 || isTimeout(err) {
+			t.Errorf("%d bytes came of a file of %d (%v)", n, cutSize/2, err)
+		}
+		// It was this connection's end, not the server's.
+		c := dial(t, shuffle.PeerAddr{Hosts: []string{"127.0.0.1"}, Port: s.Addr().Port(), DaemonID: ownerID})
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+const cutSize = 64 << 20 // much more than the sockets take while nobody reads
+
+// cut has a block sent of which half of the file is cut off when its first bytes are on their way.
+func cut(t *testing.T, with func(*transporttest.Source)) (*byHand, *tcp.Server) {
+	t.Helper()
+	const size = cutSize
 	src := transporttest.NewSource(t)
+	with(src)
 	src.AddHole(transporttest.ID(0), size, 0)
 	s, _ := listen(t, src, "tcp", "127.0.0.1")
 	sock, _ := greet(t, s.Addr().String(), hello(3, readerID))
@@ -31,15 +62,7 @@ func TestFileCutWhileItIsSent(t *testing.T) {
 	if err := src.File.Truncate(size / 2); err != nil {
 		t.Fatal(err)
 	}
-	n, err := io.Copy(io.Discard, sock)
-	if n > size/2 || isTimeout(err) {
-		t.Errorf("%d bytes came of a file of %d (%v)", n, size/2, err)
-	}
-	// It was this connection's end, not the server's.
-	c := dial(t, shuffle.PeerAddr{Hosts: []string{"127.0.0.1"}, Port: s.Addr().Port(), DaemonID: ownerID})
-	if err := c.Close(); err != nil {
-		t.Error(err)
-	}
+	return sock, s
 }
 
 // From a peer that does not read its answers nothing more is read, and it is given up after weft.peer.timeout.

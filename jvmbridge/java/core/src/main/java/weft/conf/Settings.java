@@ -2,6 +2,7 @@ package weft.conf;
 
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.nio.file.Paths;
 import java.util.ArrayList;
@@ -58,14 +59,18 @@ public final class Settings {
 
   private static Path socketDir(Reader r, String configured, Map<String, String> env) {
     if (!configured.isEmpty()) {
-      Path dir = Paths.get(configured);
-      if (!dir.isAbsolute()) {
+      try {
+        Path dir = Paths.get(configured);
+        if (dir.isAbsolute()) {
+          return dir;
+        }
         r.errors.add(Keys.SOCKET_DIR.name() + "=" + configured + ": expected an absolute path");
+      } catch (InvalidPathException e) {
+        r.errors.add(Keys.SOCKET_DIR.name() + "=" + configured + ": expected an absolute path: " + e.getReason());
       }
-      return dir;
     }
     String runtime = env.getOrDefault("XDG_RUNTIME_DIR", "");
-    if (!runtime.isEmpty()) {
+    if (runtime.startsWith("/")) { // anything else is no directory to the daemon either
       return Paths.get(runtime, "weft");
     }
     String tmp = env.getOrDefault("TMPDIR", "");

@@ -19,7 +19,7 @@ import weft.proto.BridgeProto.Welcome;
 
 /** A daemon that answers whatever it likes: each block of a fetch ends all the same, once. */
 class HostileDaemonTest {
-  private static final int INPUTS = 20_000;
+  private static final int INPUTS = FuzzTest.INPUTS;
 
   /** One call of a fetch of three blocks, and what came of it. */
   private static final class Rig {

@@ -43,6 +43,18 @@ class SettingsTest {
     assertEquals(Paths.get("/run/user/7/weft"), settings().socketDir);
     conf.put("spark.weft.socket.dir", "/srv/weft");
     assertEquals(Paths.get("/srv/weft"), settings().socketDir);
+    conf.remove("spark.weft.socket.dir");
+    env.put("XDG_RUNTIME_DIR", "run/user/7"); // which the daemon takes for none
+    assertEquals(Paths.get("/var/tmp/weft-" + Settings.uid()), settings().socketDir);
+  }
+
+  /** Found by SettingsFuzzTest. */
+  @Test
+  void aPathThatIsNoneIsToldWithItsKey() {
+    conf.put("spark.weft.socket.dir", "/srv\0weft");
+    conf.put("spark.weft.enabled", "perhaps");
+    String message = assertThrows(IllegalArgumentException.class, this::settings).getMessage();
+    assertTrue(message.contains("spark.weft.socket.dir=") && message.contains("spark.weft.enabled="), message);
   }
 
   @Test

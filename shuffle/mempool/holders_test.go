@@ -1,0 +1,83 @@
+package mempool_test
+
+import (
+	"errors"
+	"testing"
+
+	"weft/shuffle/mempool"
+	"weft/shuffle/quota"
+)
+
+func heldArena(t *testing.T, budget *mempool.Budget, holder string) *mempool.Arena {
+	t.Helper()
+	a := mempool.NewArena(mempool.ArenaOptions{
+		Backing: mempool.Heap{}, Budget: budget, Holder: holder, Purpose: holder, RegionSize: mib, Max: 16 * mib,
+	})
+	t.Cleanup(func() {
+		if err := a.Close(); err != nil {
+			t.Error(err)
+		}
+		<-a.Done()
+	})
+	return a
+}
+
+// One holder takes all it gets, by two arenas, and keeps it; another one finds its share of what is left.
+func TestHolderLeavesRoomForAnother(t *testing.T) {
+	budget := mempool.NewBudgetOf(quota.New(8*mib, 75, nil))
+	greedy := []*mempool.Arena{heldArena(t, budget, "greedy"), heldArena(t, budget, "greedy")}
+	var leases []*mempool.Lease
+	for i := 0; ; i++ {
+		l, ok := greedy[i%2].TryAlloc(mib)
+		if !ok {
+			break
+		}
+		leases = append(leases, l)
+	}
+	if len(leases) != 6 {
+		t.Errorf("one holder has %d of 8 MiB", len(leases))
+	}
+	other := heldArena(t, budget, "other")
+	l, ok := other.TryAlloc(mib)
+	if !ok {
+		t.Fatal("nothing is left for another holder")
+	}
+	l.Release()
+	for _, l := range leases {
+		l.Release()
+	}
+}
+
+// Waiting is of no use for a lease that a holder can never have.
+func TestLeaseLargerThanTheShare(t *testing.T) {
+	budget := mempool.NewBudgetOf(quota.New(8*mib, 50, nil))
+	a := heldArena(t, budget, "a")
+	if got := a.MaxLease(); got != 4*mib {
+		t.Errorf("the largest lease has %d bytes", got)
+	}
+	if _, err := a.Alloc(t.Context(), 5*mib); !errors.Is(err, mempool.ErrTooLarge) {
+		t.Errorf("5 of at most 4 MiB: %v", err)
+	}
+}
+
+// Who has most does not take the empty regions of who has less, which would have to make them anew for each lease; the other way round he does.
+func TestEmptyRegionsOfWhoHasLess(t *testing.T) {
+	budget := mempool.NewBudgetOf(quota.New(4*mib, 75, nil))
+	greedy, modest := heldArena(t, budget, "greedy"), heldArena(t, budget, "modest")
+	alloc(t, modest, mib).Release() // leaves a region
+	one, two := alloc(t, greedy, mib), alloc(t, greedy, mib)
+	if l, ok := greedy.TryAlloc(mib); ok {
+		l.Release()
+		t.Error("the greedy got more than 75 % of what the modest leaves")
+	}
+	if got := budget.Usage()["modest"].Allocated; got != mib {
+		t.Errorf("the modest has %d bytes left", got)
+	}
+	one.Release()
+	two.Release()
+	l := alloc(t, modest, 2*mib)
+	if got := budget.Usage()["greedy"].Allocated; got > mib {
+		t.Errorf("the greedy keeps %d empty bytes that the modest needs", got)
+	}
+	l.Release()
+}
