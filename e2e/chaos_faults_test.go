@@ -5,8 +5,10 @@ package e2e
 import (
 	"bytes"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -57,7 +59,7 @@ var hostFaults = []hostFaultKind{
 	{chaos.Kind{Target: "file", Action: "truncate", Weight: 2}, "remoteblock", func(t *testing.T, f *hostFault) {
 		f.breakFile(t, ".data", func(path string) error { return os.Truncate(path, 1000) })
 	}},
-	{chaos.Kind{Target: "file", Action: "remove", Weight: 2}, "remoteblock", func(t *testing.T, f *hostFault) { f.breakFile(t, ".data", os.Remove) }},
+	{chaos.Kind{Target: "file", Action: "remove", Weight: 2}, "remoteblock", func(t *testing.T, f *hostFault) { f.breakFile(t, ".data", f.removeAll) }},
 	{chaos.Kind{Target: "file", Action: "index", Weight: 2}, "remoteblock", func(t *testing.T, f *hostFault) { f.breakFile(t, ".index", scramble) }},
 }
 
@@ -186,6 +188,23 @@ func (f *hostFault) breakFile(t *testing.T, ext string, do func(path string) err
 	}
 	f.release(t)
 	f.eventually(t, "a daemon meets the broken file", func() bool { return f.badMapOutputs() > before })
+}
+
+// removeAll removes a file by all its names: where map outputs outlive their executors, the daemon serves them from links of its own.
+func (f *hostFault) removeAll(path string) error {
+	file, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	return filepath.WalkDir(f.dir, func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return nil // Spark removes files meanwhile
+		}
+		if other, err := entry.Info(); err == nil && os.SameFile(file, other) {
+			return os.Remove(name)
+		}
+		return nil
+	})
 }
 
 // badMapOutputs is how many blocks of such the daemons could not deliver.
