@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -69,13 +70,28 @@ func TestRun(t *testing.T) {
 		if r.P50us <= 0 || r.P99us < r.P50us || r.CPUSecPerGB <= 0 {
 			t.Errorf("%+v", r)
 		}
-		// What is in flight for its latency is what moves.
-		if ratio := r.GBPerS * 1e3 * r.P50us / float64(r.BlockBytes*r.Depth); ratio < 0.1 || ratio > 10 {
-			t.Errorf("%+v: rate and latency do not fit, %.2f", r, ratio)
-		}
 	}
 	if weft != 4 {
 		t.Errorf("%d rows of weft, want 4: %s", weft, b)
+	}
+	littlesLaw(t, rounds)
+}
+
+// What is in flight for its latency is what moves: as many bytes a second as depth READs in their mean latency, which is at least half of the median. It is
+// much more where one of them waited long, as a busy machine may have it, but not in all rows.
+func littlesLaw(t *testing.T, rounds [][]Record) {
+	fits := 0
+	for _, r := range slices.Concat(rounds...) {
+		ratio := r.GBPerS * 1e3 * r.P50us / float64(r.BlockBytes*r.Depth)
+		if ratio > 3 {
+			t.Errorf("%+v: rate and latency do not fit, %.2f", r, ratio)
+		}
+		if ratio > 0.1 {
+			fits++
+		}
+	}
+	if fits == 0 {
+		t.Errorf("in no row rate and latency fit: %+v", rounds)
 	}
 }
 
