@@ -68,7 +68,6 @@ func (d *daemon) startParts(dir *socketDir, peers *net.TCPListener) error {
 		Piece:      int(d.opts.FetchPiece),
 		Window:     d.opts.FetchWindow,
 		MemoryWait: d.opts.MemoryWait,
-		Checksum:   d.opts.Checksum,
 	}, d.metrics, d.log)
 	return d.startBridge(dir)
 }

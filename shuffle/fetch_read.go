@@ -146,12 +146,13 @@ func (x *fetch) prepare(u *unit, n int64, lease *mempool.Lease) {
 			req.Ranges = append(req.Ranges, Range{x.located[b].Handle, 0, x.located[b].Length})
 		}
 	}
-	if x.opts.Checksum {
+	checked := x.checked(u.blocks)
+	if checked {
 		r.sums = newRangeSums(req.Ranges)
 		req.Arrived = func(n int) { r.sums.update(r.dst[:n]) }
 	}
 	req.Done = func(err error) {
-		if err == nil && x.opts.Checksum {
+		if err == nil && checked {
 			r.sums.update(r.dst)
 		}
 		x.complete(func() { x.completeRead(r, err) }, r.lease.Release)
@@ -223,7 +224,7 @@ func (x *fetch) advance(u *unit) {
 		r := u.arrived[i]
 		u.arrived = slices.Delete(u.arrived, i, i+1)
 		x.unpark(u)
-		if x.checks(l) {
+		if l.Checked {
 			u.sum = CombineChecksums(u.sum, r.sums.all[0], r.n)
 		}
 		u.next += r.n
@@ -232,7 +233,7 @@ func (x *fetch) advance(u *unit) {
 			x.releaseUnits(u)
 		}
 		switch {
-		case last && x.checks(l) && u.sum != l.CRC:
+		case last && l.Checked && u.sum != l.CRC:
 			r.lease.Release()
 			x.endUnit(u)
 			x.failChecksum(u.blocks, u.by)

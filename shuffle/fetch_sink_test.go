@@ -163,7 +163,7 @@ var (
 
 func fetchOptions() shuffle.FetchOptions {
 	return shuffle.FetchOptions{
-		EagerBlock: 4 * kib, EagerMax: 32 * kib, Piece: 64 * kib, Window: 4, MemoryWait: 10 * time.Second, Checksum: true,
+		EagerBlock: 4 * kib, EagerMax: 32 * kib, Piece: 64 * kib, Window: 4, MemoryWait: 10 * time.Second,
 	}
 }
 

@@ -144,10 +144,9 @@ func TestFetchChecksum(t *testing.T) {
 			t.Errorf("%d bytes were delivered, want all but the last piece", got)
 		}
 	})
-	t.Run("off", func(t *testing.T) {
-		opts := fetchOptions()
-		opts.Checksum = false
-		r := newRig(t, "read 1 corrupt 3", 4*mib, opts)
+	t.Run("the owner has none", func(t *testing.T) {
+		r := newRig(t, "read 1 corrupt 3", 4*mib, fetchOptions())
+		r.src.Uncheck()
 		ids, data := r.src.Add(10 * kib)
 		data[0][3] ^= 1
 		r.fetch(t.Context(), ids, nil).check(data, shuffle.ReasonNone)

@@ -16,7 +16,6 @@ type FetchOptions struct {
 	Piece      int           // what one read asks for at most: larger blocks are cut, smaller ones read together
 	Window     int           // reads that one fetch may have in flight
 	MemoryWait time.Duration // how long a fetch waits for arena space
-	Checksum   bool          // whether blocks are compared with their owner's CRC32C
 }
 
 // ErrCancelled is the cause to end a fetch's context with when its executor wants no more of it.

@@ -83,7 +83,7 @@ func (o *Options) table() []Option {
 				"over TCP.", &sizeValue{&o.MemoryRegisteredMax},
 		},
 		{
-			"weft.checksum", "boolean", "true", "Whether every block is checked against its owner's CRC32C before it is delivered. Without, RDMA is not used: only the checksum tells that a file was truncated while a device read it.",
+			"weft.checksum", "boolean", "true", "Whether a daemon serves blocks with their CRC32C, which whoever reads them then compares before they are delivered. Without, RDMA is not used: only the checksum tells that a file was truncated while a device read it.",
 			&boolValue{&o.Checksum},
 		},
 		{

@@ -63,7 +63,7 @@ func newEngine(t testing.TB, src shuffle.Source, eager int) *engine {
 	peers := shuffle.NewPeers(shuffle.PeersOptions{DaemonID: e.id, Transports: []shuffle.Transport{tcp.New(e.options())}}, e.metrics, e.log)
 	t.Cleanup(peers.Close)
 	e.fetcher = shuffle.NewFetcher(peers, shuffle.FetchOptions{
-		EagerBlock: eager, EagerMax: 16 * eager, Piece: 256 << 10, Window: 8, MemoryWait: verbstest.Patience, Checksum: true,
+		EagerBlock: eager, EagerMax: 16 * eager, Piece: 256 << 10, Window: 8, MemoryWait: verbstest.Patience,
 	}, e.metrics, e.log)
 	return e
 }

@@ -79,8 +79,9 @@ func BenchmarkRaw(b *testing.B) {
 // plainSource serves a file's blocks without work of its own.
 type plainSource struct {
 	*os.File
-	size int64
-	sum  uint32
+	size    int64
+	sum     uint32
+	checked bool
 }
 
 func (p plainSource) App(id string) (shuffle.App, error) { return shuffle.App{ID: id}, nil }
@@ -88,7 +89,7 @@ func (p plainSource) App(id string) (shuffle.App, error) { return shuffle.App{ID
 func (p plainSource) Locate(_ context.Context, req *shuffle.LocateRequest) ([]shuffle.Found, error) {
 	found := make([]shuffle.Found, len(req.Blocks))
 	for i := range found {
-		found[i] = shuffle.Found{Length: p.size, CRC: p.sum, Checked: true, File: p.File, Offset: int64(req.Blocks[i].Map) * p.size}
+		found[i] = shuffle.Found{Length: p.size, CRC: p.sum, Checked: p.checked, File: p.File, Offset: int64(req.Blocks[i].Map) * p.size}
 	}
 	return found, nil
 }
@@ -105,7 +106,7 @@ func benchSource(b *testing.B, s shape) plainSource {
 			b.Fatal(err)
 		}
 	}
-	return plainSource{f, int64(s.size), shuffle.Checksum(block)}
+	return plainSource{f, int64(s.size), shuffle.Checksum(block), true}
 }
 
 func (s shape) ids() []shuffle.BlockID {
@@ -144,12 +145,14 @@ func BenchmarkFetch(b *testing.B) {
 }
 
 func benchFetch(b *testing.B, s shape, checksum bool) {
-	_, peer := listen(b, benchSource(b, s), "tcp", "127.0.0.1")
+	src := benchSource(b, s)
+	src.checked = checksum
+	_, peer := listen(b, src, "tcp", "127.0.0.1")
 	m, log := metrics.NewSet(), slog.New(slog.DiscardHandler)
 	peers := shuffle.NewPeers(shuffle.PeersOptions{DaemonID: readerID, Transports: []shuffle.Transport{tcp.New(options(readerID))}}, m, log)
 	defer peers.Close()
 	fetcher := shuffle.NewFetcher(peers, shuffle.FetchOptions{
-		EagerBlock: 32 << 10, EagerMax: 256 << 10, Piece: 4 << 20, Window: 8, Checksum: checksum,
+		EagerBlock: 32 << 10, EagerMax: 256 << 10, Piece: 4 << 20, Window: 8,
 	}, m, log)
 	arena := mempool.NewArena(mempool.ArenaOptions{
 		Backing: shared{b}, Budget: mempool.NewBudget(64 << 20), Purpose: "bench", RegionSize: 16 << 20, Max: 64 << 20,
