@@ -83,7 +83,7 @@ test-rdma: $(if $(WEFT_TEST_DEVICE),setup,rig build bigdl) ## Run the tests on R
 
 .PHONY: test-spark
 test-spark: build spark bigdl ## Run real Spark jobs on hosts in network namespaces (needs root); RUN=regexp for a part of them
-	go test -tags e2e -p 1 -count=1 -timeout 40m -v $(if $(RUN),-run '$(RUN)') ./e2e/...
+	go test -tags e2e -p 1 -count=1 -timeout 55m -v $(if $(RUN),-run '$(RUN)') ./e2e/...
 
 .PHONY: chaos
 chaos: build ## Break things at random, in process and under Spark jobs, and check every answer (needs root); MINUTES, SEED, FAULTS and HOST_FAULTS
