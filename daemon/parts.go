@@ -42,6 +42,7 @@ func (d *daemon) startParts(dir *socketDir, peers *net.TCPListener) error {
 		DaemonID:       d.info.DaemonID,
 		Local:          mem.New(service, d.metrics),
 		Transports:     []shuffle.Transport{tcp.New(wire)},
+		Encrypted:      []shuffle.Transport{tcp.NewTLS(wire)},
 		ConnectTimeout: d.opts.PeerConnectTimeout,
 	}, d.metrics, d.log)
 	d.opened("connections to peers", func(context.Context) error { d.peers.Close(); return nil })

@@ -128,7 +128,7 @@ func (x *fetch) begin() {
 		x.kick()
 		return
 	}
-	link, err := x.peers.get(x.ctx, x.req.Peer, x.req.Timeout)
+	link, err := x.peers.get(x.ctx, x.req.Peer, x.req.App.Encrypted, x.req.Timeout)
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if err != nil {

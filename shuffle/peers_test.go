@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -60,6 +61,7 @@ type cluster struct {
 	t                 *testing.T
 	src               *transporttest.Source
 	fast, slow, local *named
+	tls               *named // for what has to be encrypted
 	metrics           *metrics.Set
 	peers             *shuffle.Peers
 	fetcher           *shuffle.Fetcher
@@ -73,10 +75,11 @@ func newCluster(t *testing.T, retry, backoff time.Duration) *cluster {
 	c := &cluster{t: t, src: transporttest.NewSource(t), metrics: metrics.NewSet()}
 	transport := mem.New(c.src, c.metrics)
 	c.fast, c.slow = &named{Transport: transport, name: "rdma"}, &named{Transport: transport, name: "tcp"}
-	c.local = &named{Transport: transport, name: "mem"}
+	c.local, c.tls = &named{Transport: transport, name: "mem"}, &named{Transport: transport, name: "tcp+tls"}
 	log := slog.New(slog.DiscardHandler)
 	c.peers = shuffle.NewPeers(shuffle.PeersOptions{
-		DaemonID: ownID, Local: c.local, Transports: []shuffle.Transport{c.fast, c.slow}, Retry: retry, Backoff: backoff,
+		DaemonID: ownID, Local: c.local, Transports: []shuffle.Transport{c.fast, c.slow},
+		Encrypted: []shuffle.Transport{c.tls}, Retry: retry, Backoff: backoff,
 	}, c.metrics, log)
 	c.fetcher = shuffle.NewFetcher(c.peers, fetchOptions(), c.metrics, log)
 	c.arena = newArena(t, mempool.NewBudget(mib), mib)
@@ -87,7 +90,11 @@ func newCluster(t *testing.T, retry, backoff time.Duration) *cluster {
 
 // fetch fetches the blocks from a daemon and returns how that went and over which transport.
 func (c *cluster) fetch(daemon [16]byte) (*recorder, string) {
-	req := &shuffle.FetchRequest{Peer: shuffle.PeerAddr{DaemonID: daemon}, Blocks: c.ids, Arena: c.arena}
+	return c.fetchOf(shuffle.App{}, daemon)
+}
+
+func (c *cluster) fetchOf(app shuffle.App, daemon [16]byte) (*recorder, string) {
+	req := &shuffle.FetchRequest{App: app, Peer: shuffle.PeerAddr{DaemonID: daemon}, Blocks: c.ids, Arena: c.arena}
 	rec := newRecorder(c.t, req)
 	over := &transportOf{recorder: rec}
 	c.fetcher.Fetch(c.t.Context(), req, over)
@@ -134,6 +141,40 @@ func TestPeersShareConnections(t *testing.T) {
 	if c.fast.count() != 2 {
 		t.Errorf("%d dials for two peers", c.fast.count())
 	}
+}
+
+// Blocks that have to be encrypted come over connections of their own; no other one will do, be it there or not. To the own daemon there is one.
+func TestPeersEncrypt(t *testing.T) {
+	c := newCluster(t, time.Hour, time.Hour)
+	secret := shuffle.App{ID: "secret", Encrypted: true}
+	c.src.Admit(secret)
+	for range 2 {
+		for app, want := range map[shuffle.App]string{{}: "rdma", secret: "tcp+tls"} {
+			rec, over := c.fetchOf(app, peerID)
+			if rec.check(c.data, shuffle.ReasonNone); over != want {
+				t.Errorf("%v: blocks came over %q, want %q", app.Encrypted, over, want)
+			}
+		}
+	}
+	if c.fast.count() != 1 || c.tls.count() != 1 {
+		t.Errorf("%d and %d dials", c.fast.count(), c.tls.count())
+	}
+	var shown []string
+	for _, p := range c.peers.Status() {
+		shown = append(shown, p.Transport)
+	}
+	if want := []string{"rdma", "tcp+tls"}; !slices.Equal(shown, want) {
+		t.Errorf("status: %q, want %q", shown, want)
+	}
+	c.expect(ownID, "mem")
+	if _, over := c.fetchOf(secret, ownID); over != "mem" || c.local.count() != 1 {
+		t.Errorf("own blocks came over %q, %d dials", over, c.local.count())
+	}
+	c.tls.set(errors.New("no TLS today"))
+	other := [16]byte{3}
+	c.expect(other, "rdma")
+	rec, _ := c.fetchOf(secret, other)
+	rec.check(c.data, shuffle.ReasonPeerUnreachable, 0, 1)
 }
 
 // No fetch goes to just any daemon.

@@ -68,6 +68,7 @@ type Registry struct {
 // application lives as long as it has executors here.
 type application struct {
 	token     [32]byte
+	encrypted bool
 	uid       uint32
 	executors map[string]*Executor
 	unwatch   func() // ends the watch of its driver; nil: nothing is kept for it
@@ -100,7 +101,7 @@ func NewRegistry(opts RegistryOptions, m *metrics.Set, log *slog.Logger) *Regist
 }
 
 // Join begins the membership of an executor, whose processes run as user uid, until Leave. The first executor of an application
-// fixes the application's token and user; one with another token or user is refused. dirs are absolute paths of directories of that
+// fixes the application's token, user and whether its blocks have to be encrypted; one that differs in these is refused. dirs are absolute paths of directories of that
 // user in which no other application has a directory registered. An executor that joins again takes the place of its former
 // membership, whose session is dying and whose map outputs are forgotten. The error is one line for the executor's log.
 func (r *Registry) Join(app App, executor string, uid uint32, dirs []string, owner Owner) (*Executor, error) {
@@ -142,6 +143,10 @@ func (r *Registry) admit(e *Executor, app App) (former *Executor, err error) {
 		if !sameToken(known.token, app.Token) {
 			return nil, fmt.Errorf("application %s is here with another token; an application id is used by one driver at a time", app.ID)
 		}
+		if known.encrypted != app.Encrypted {
+			return nil, fmt.Errorf("application %s is here with blocks that have to be encrypted: %v, and now %v; give its executors the same "+
+				"spark.network.crypto, spark.authenticate and spark.ssl.rpc keys", app.ID, known.encrypted, app.Encrypted)
+		}
 		if known.uid != e.dirs.uid {
 			return nil, fmt.Errorf("application %s is here as user %d, not %d; run its executors as one user", app.ID, known.uid, e.dirs.uid)
 		}
@@ -157,7 +162,7 @@ func (r *Registry) admit(e *Executor, app App) (former *Executor, err error) {
 		}
 	}
 	if known == nil {
-		known = &application{token: app.Token, uid: e.dirs.uid, executors: make(map[string]*Executor)}
+		known = &application{token: app.Token, encrypted: app.Encrypted, uid: e.dirs.uid, executors: make(map[string]*Executor)}
 		r.apps[app.ID] = known
 	}
 	former = known.executors[e.name]
@@ -190,7 +195,7 @@ func (r *Registry) app(id string) (App, error) {
 	if known == nil {
 		return App{}, errNoApp(id)
 	}
-	return App{ID: id, Token: known.token}, nil
+	return App{ID: id, Token: known.token, Encrypted: known.encrypted}, nil
 }
 
 func errNoApp(id string) *BlockError {

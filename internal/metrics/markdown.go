@@ -22,7 +22,7 @@ func Markdown() string {
 	}
 	b.WriteString("\nBeside these come the Go runtime's `go_*` and the process's `process_*` (CPU seconds, resident memory, open descriptors).\n\n" +
 		"## Labels\n\n" +
-		"- `transport`: `tcp`, `rdma`, or `mem` for a peer that is this daemon itself.\n" +
+		"- `transport`: `tcp`, `tcp+tls` where Spark encrypts what goes between executors, `rdma`, or `mem` for a peer that is this daemon itself.\n" +
 		"- `direction`: `received` for blocks that this daemon asked for, `served` for those that a peer asked of it. Every block that moves " +
 		"is counted\n  once at each end; what is read by RDMA at the reader's alone.\n" +
 		"- `reason`: the words of `Reason` in proto/block.proto, where each is explained, in lower case.\n" +

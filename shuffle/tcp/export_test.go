@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"crypto/tls"
 	"time"
 
 	"weft/shuffle"
@@ -28,3 +29,6 @@ func Age(c shuffle.Conn, by time.Duration) {
 		h.told = h.told.Add(-by)
 	}
 }
+
+// NewCertificate is a certificate as a daemon makes it.
+func NewCertificate() (*tls.Certificate, error) { return newCertificate() }

@@ -18,6 +18,7 @@ type frame struct {
 	pieces []piece // one behind the other
 
 	of      *opened  // whose handles these are
+	sealed  bool     // it leaves under TLS, so that a block in memory is copied anyway
 	release []uint64 // handles to give up when the frame was sent
 }
 
@@ -152,7 +153,7 @@ func (o *outbox) sendFlight(fd int) (blocked bool, err error) {
 		if blocked, err = o.sendBufs(fd, unix.MSG_MORE); blocked || err != nil {
 			return blocked, err
 		}
-		if blocked, err = p.sendFile(fd); blocked || err != nil {
+		if blocked, err = o.sendFile(fd, p); blocked || err != nil {
 			return blocked, err
 		}
 	}
@@ -160,6 +161,9 @@ func (o *outbox) sendFlight(fd int) (blocked bool, err error) {
 }
 
 func (o *outbox) sendBufs(fd, flags int) (blocked bool, err error) {
+	if o.wire.tls != nil {
+		return false, o.sealBufs(flags&unix.MSG_MORE == 0)
+	}
 	for len(o.bufs) > 0 {
 		n, err := unix.SendmsgBuffers(fd, o.bufs, nil, nil, flags|unix.MSG_NOSIGNAL)
 		switch {
@@ -186,7 +190,10 @@ func (o *outbox) sendBufs(fd, flags int) (blocked bool, err error) {
 
 // sendFile sends a range of a file. The length was promised in the frame's header, so a file that became shorter since ends the
 // connection: there is no way to tell the peer, and zeroes in its place would be wrong data.
-func (p *piece) sendFile(fd int) (blocked bool, err error) {
+func (o *outbox) sendFile(fd int, p *piece) (blocked bool, err error) {
+	if o.wire.tls != nil {
+		return false, p.seal(o.wire.tls)
+	}
 	file := int(p.file.Fd())
 	for p.n > 0 {
 		n, err := unix.Sendfile(fd, file, &p.at, int(min(p.n, maxPayload))) // moves at
@@ -198,9 +205,13 @@ func (p *piece) sendFile(fd int) (blocked bool, err error) {
 		case err != nil:
 			return false, fmt.Errorf("sendfile of %s: %w", p.file.Name(), err)
 		case n == 0:
-			return false, fmt.Errorf("%s became shorter while it was sent: %w", p.file.Name(), io.ErrUnexpectedEOF)
+			return false, errShorter(p.file)
 		}
 		p.n, p.sent = p.n-int64(n), p.sent+int64(n)
 	}
 	return false, nil
+}
+
+func errShorter(f *os.File) error {
+	return fmt.Errorf("%s became shorter while it was sent: %w", f.Name(), io.ErrUnexpectedEOF)
 }

@@ -59,7 +59,12 @@ func dial(t testing.TB, peer shuffle.PeerAddr) shuffle.Conn {
 
 func dialWith(t testing.TB, opts tcp.Options, peer shuffle.PeerAddr) shuffle.Conn {
 	t.Helper()
-	c, err := tcp.New(opts).Dial(t.Context(), peer)
+	return dialBy(t, tcp.New(opts), peer)
+}
+
+func dialBy(t testing.TB, by *tcp.Transport, peer shuffle.PeerAddr) shuffle.Conn {
+	t.Helper()
+	c, err := by.Dial(t.Context(), peer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,12 +74,14 @@ func dialWith(t testing.TB, opts tcp.Options, peer shuffle.PeerAddr) shuffle.Con
 
 func TestConformance(t *testing.T) {
 	for _, host := range []string{"127.0.0.1", "::1"} {
-		t.Run(host, func(t *testing.T) {
-			transporttest.Run(t, func(t *testing.T, src shuffle.Source) transporttest.Link {
-				s, peer := listen(t, src, "tcp", host)
-				return transporttest.Link{Conn: dial(t, peer), Kill: func() { _ = s.Close() }}
+		for name, transport := range map[string]func(tcp.Options) *tcp.Transport{tcp.Name: tcp.New, tcp.NameTLS: tcp.NewTLS} {
+			t.Run(name+"/"+host, func(t *testing.T) {
+				transporttest.Run(t, func(t *testing.T, src shuffle.Source) transporttest.Link {
+					s, peer := listen(t, src, "tcp", host)
+					return transporttest.Link{Conn: dialBy(t, transport(options(readerID)), peer), Kill: func() { _ = s.Close() }}
+				})
 			})
-		})
+		}
 	}
 }
 
