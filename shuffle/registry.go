@@ -213,6 +213,9 @@ func (r *Registry) find(app App, executor string) (*Executor, *BlockError) {
 	if !sameToken(known.token, app.Token) {
 		return nil, Errorf(ReasonPeerRefused, "the token is not that of application %s", app.ID)
 	}
+	if known.encrypted && !app.Encrypted { // it was opened when another one had that id
+		return nil, Errorf(ReasonEncrypted, "the blocks of application %s have to be encrypted", app.ID)
+	}
 	e := known.executors[executor]
 	if e == nil {
 		return nil, Errorf(ReasonOwnerGone, "executor %s of application %s has no session here", executor, app.ID)

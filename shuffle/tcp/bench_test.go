@@ -240,6 +240,24 @@ func benchConn(b *testing.B, by *tcp.Transport, s shape) {
 	}
 }
 
+// BenchmarkDial is what connections to a peer cost, each of a bundle of four, until the two sides have said hello.
+func BenchmarkDial(b *testing.B) {
+	for _, transport := range transports {
+		b.Run("transport="+transport.name, func(b *testing.B) {
+			_, peer := listen(b, benchSource(b, shape{1, 1}), "tcp", "127.0.0.1")
+			begin := processTime(b)
+			for b.Loop() {
+				c, err := transport.new(options(readerID)).Dial(b.Context(), peer)
+				if err != nil {
+					b.Fatal(err)
+				}
+				_ = c.Close()
+			}
+			b.ReportMetric(float64(processTime(b)-begin)/float64(b.N*(1+options(readerID).Streams))/1000, "cpu-us/conn")
+		})
+	}
+}
+
 // cpu reports the processor time of the whole process for each byte moved: what both ends cost, however busy the machine is.
 func cpu(b *testing.B, s shape) (report func()) {
 	begin := processTime(b)

@@ -163,7 +163,8 @@ func (c *server) greet() error {
 	if c.binding, err = c.wire.bind(msg, sent); err != nil {
 		return err
 	}
-	return c.wire.begin()
+	c.wire.greeted()
+	return c.wire.sock.SetDeadline(time.Time{})
 }
 
 func (c *server) receive() error {

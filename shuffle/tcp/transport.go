@@ -212,6 +212,7 @@ func (t *Transport) greet(sock *net.TCPConn, want [16]byte, group []byte) (*conn
 	if c.binding, err = w.bind(sent, msg); err != nil {
 		return nil, err
 	}
+	w.greeted()
 	return c, nil
 }
 

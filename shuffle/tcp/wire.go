@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -58,12 +57,11 @@ func (w *wire) bind(dialler, listener []byte) (auth.Binding, error) {
 	return auth.BindTLS(exported, dialler, listener), nil
 }
 
-// begin ends the greeting: no deadline holds any more, and what TLS writes is collected until the outbox flushes it.
-func (w *wire) begin() error {
+// greeted ends the greeting: what TLS writes from now on is collected until the outbox flushes it.
+func (w *wire) greeted() {
 	if w.cork != nil {
 		w.cork.begin()
 	}
-	return w.sock.SetDeadline(time.Time{})
 }
 
 // handshake is the type of the record that a TLS connection begins with. A frame begins with a zero, as no message of a stranger is so long.

@@ -21,25 +21,21 @@ final class Fetcher {
   private final Traffic traffic;
   private final Workers workers;
   private final TransportConf transportConf;
-  private final Reason off;
 
   /**
    * @param bridge begins a fetch and gives what cancels it
-   * @param off why weft takes no part, or null
    */
   Fetcher(
       PeerCache peers,
       BiFunction<FetchRequest, FetchSink, Runnable> bridge,
       Traffic traffic,
       Workers workers,
-      TransportConf transportConf,
-      Reason off) {
+      TransportConf transportConf) {
     this.peers = peers;
     this.bridge = bridge;
     this.traffic = traffic;
     this.workers = workers;
     this.transportConf = transportConf;
-    this.off = off;
   }
 
   Traffic traffic() {
@@ -50,11 +46,6 @@ final class Fetcher {
   void fetch(StockFetch fetch, String[] names) {
     if (isMerged(names[0])) {
       fetch.run(names, null); // pushed and merged blocks are the shuffle service's alone
-      return;
-    }
-    if (off != null) {
-      traffic.fallback(off, names.length, fetch.executor, "see the log above");
-      fetch.run(names, off);
       return;
     }
     CompletableFuture<Endpoint> peer = peers.find(fetch.executor);
@@ -103,10 +94,6 @@ final class Fetcher {
    */
   ManagedBuffer fetchSync(String executor, String name, SyncFailure failed)
       throws InterruptedException {
-    if (off != null) {
-      failed.tell(off, "see the log above");
-      return null;
-    }
     Endpoint peer = peers.await(executor);
     if (peer == null) {
       failed.tell(Reason.REASON_PEER_UNKNOWN, "no usable daemon is known for it");

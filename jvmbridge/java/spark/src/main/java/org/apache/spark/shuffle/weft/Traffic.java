@@ -24,6 +24,8 @@ final class Traffic {
   private final LongAdder weftBytes = new LongAdder();
   private final LongAdder rdmaBlocks = new LongAdder();
   private final LongAdder rdmaBytes = new LongAdder();
+  private final LongAdder tlsBlocks = new LongAdder();
+  private final LongAdder tlsBytes = new LongAdder();
   private final LongAdder nettyBlocks = new LongAdder();
   private final LongAdder nettyBytes = new LongAdder();
   private final LongAdder lookupsDriver = new LongAdder();
@@ -45,6 +47,9 @@ final class Traffic {
     if (transport.equals("rdma")) {
       rdmaBlocks.increment();
       rdmaBytes.add(bytes);
+    } else if (transport.equals("tcp+tls")) {
+      tlsBlocks.increment();
+      tlsBytes.add(bytes);
     }
   }
 
@@ -85,9 +90,9 @@ final class Traffic {
     }
   }
 
-  /** Installer and WeftRuntime warn of these themselves, before any block is asked for. */
+  /** WeftRuntime warns of this itself, before any block is asked for. */
   private static boolean isWarnedOf(Reason reason) {
-    return reason == Reason.REASON_ENCRYPTED || reason == Reason.REASON_DAEMON_GONE;
+    return reason == Reason.REASON_DAEMON_GONE;
   }
 
   static String word(Reason reason) {
@@ -114,6 +119,11 @@ final class Traffic {
   String rdma() {
     return String.format(
         "rdma_blocks=%d rdma_bytes=%d rdma_device=%s rdma_software=%b", rdmaBlocks.sum(), rdmaBytes.sum(), device, software);
+  }
+
+  /** tls_blocks=... tls_bytes=... (these are also among weft's): what was encrypted between two daemons. */
+  String encrypted() {
+    return String.format("tls_blocks=%d tls_bytes=%d", tlsBlocks.sum(), tlsBytes.sum());
   }
 
   /** weft_blocks=... weft_bytes=... netty_blocks=... netty_bytes=... fallbacks={reason=n,...} */

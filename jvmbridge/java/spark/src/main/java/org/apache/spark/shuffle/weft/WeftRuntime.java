@@ -20,7 +20,6 @@ import weft.conf.Settings;
 import weft.daemon.DaemonLauncher;
 import weft.peers.Endpoint;
 import weft.peers.PeerCache;
-import weft.proto.BlockProto.Reason;
 import weft.proto.BridgeProto.Hello;
 
 /** Everything of weft in one JVM of one application, put together. */
@@ -35,32 +34,23 @@ final class WeftRuntime implements SessionListener {
   private final AtomicBoolean stopped = new AtomicBoolean();
   private final Thread lateSummary = new Thread(this::summariseLate, "weft-summary");
   private final Fetcher fetcher;
-  private final Bridge bridge; // null: weft takes no part
-  private final Directory directory; // null likewise
+  private final Bridge bridge;
+  private final Directory directory;
 
-  /**
-   * @param off why weft takes no part, or null
-   */
-  WeftRuntime(SparkEnv env, Settings settings, Reason off) {
+  WeftRuntime(SparkEnv env, Settings settings) {
     this.env = env;
     this.settings = settings;
-    if (off != null) {
-      this.bridge = null;
-      this.directory = null;
-    } else {
-      this.bridge = newBridge();
-      this.directory = newDirectory();
-    }
-    Traffic traffic = new Traffic(off != null ? (r, blocks, bytes) -> {} : bridge::reportFallback);
+    this.bridge = newBridge();
+    this.directory = newDirectory();
+    Traffic traffic = new Traffic(bridge::reportFallback);
     this.fetcher =
         new Fetcher(
             new PeerCache(this::lookup, settings.peerRetryMs, System::nanoTime),
-            (request, sink) -> bridge.fetch(request, sink),
+            bridge::fetch,
             traffic,
             workers,
-            SparkSettings.transportConf(env.conf()),
-            off);
-    if (bridge != null && !isDriver()) {
+            SparkSettings.transportConf(env.conf()));
+    if (!isDriver()) {
       try {
         directory.join(); // before any of this executor's blocks can be asked for
       } catch (Throwable e) { // Spark's RPC throws checked exceptions, too
@@ -78,7 +68,7 @@ final class WeftRuntime implements SessionListener {
 
   /** Whether this JVM is to keep where parameter blocks are: where weft fetches them, and notices when they are gone. */
   boolean keepsLocations() {
-    return settings.keepsLocations && bridge != null && !isDriver();
+    return settings.keepsLocations && !isDriver();
   }
 
   private boolean isDriver() {
@@ -110,9 +100,9 @@ final class WeftRuntime implements SessionListener {
     for (java.io.File dir : env.blockManager().diskBlockManager().localDirs()) {
       dirs.add(dir.getAbsolutePath());
     }
-    Hello.Builder hello = Hello.newBuilder();
+    Hello.Builder hello = Hello.newBuilder().setFeatures(SparkSettings.isEncrypted(conf) ? Bridge.ENCRYPT : 0);
     if (Outliving.isOn(conf) && !isDriver()) {
-      hello.setFeatures(Bridge.OUTLIVE).setDriverAddress(SparkSettings.driverAddress(conf));
+      hello.setFeatures(hello.getFeatures() | Bridge.OUTLIVE).setDriverAddress(SparkSettings.driverAddress(conf));
     }
     return hello
         .setVersion(1)
@@ -141,7 +131,7 @@ final class WeftRuntime implements SessionListener {
   // ---- map outputs
 
   void committed(int shuffle, long map, int partitions) {
-    if (bridge != null && !SparkSettings.reusesMapIds(env.conf())) {
+    if (!SparkSettings.reusesMapIds(env.conf())) {
       bridge.registerMapOutput(shuffle, map, partitions);
     }
   }
@@ -150,9 +140,7 @@ final class WeftRuntime implements SessionListener {
     if (directory instanceof DriverDirectory) {
       ((DriverDirectory) directory).end(shuffle);
     }
-    if (bridge != null) {
-      bridge.unregisterShuffle(shuffle);
-    }
+    bridge.unregisterShuffle(shuffle);
   }
 
   private final class ShuffleFiles implements Bridge.Files {
@@ -211,13 +199,14 @@ final class WeftRuntime implements SessionListener {
   /** What this JVM's blocks came by so far. */
   String figures() {
     return String.format(
-        "executor=%s %s leases=%d leaks=%d %s %s",
+        "executor=%s %s leases=%d leaks=%d %s %s %s",
         env.executorId(),
         fetcher.traffic().summary(),
-        bridge == null ? 0 : bridge.leasesOut(),
-        bridge == null ? 0 : bridge.leaks(),
+        bridge.leasesOut(),
+        bridge.leaks(),
         fetcher.traffic().lookups(),
-        fetcher.traffic().rdma());
+        fetcher.traffic().rdma(),
+        fetcher.traffic().encrypted());
   }
 
   private String summary() {
@@ -239,9 +228,7 @@ final class WeftRuntime implements SessionListener {
         System.err.println(summary());
       }
     }
-    if (bridge != null) {
-      bridge.close();
-    }
+    bridge.close();
   }
 
   /** False when the JVM is ending. */

@@ -192,8 +192,7 @@ class ParameterLocationsTest {
             bridge::fetch,
             traffic,
             new Workers(),
-            new TransportConf("shuffle", new MapConfigProvider(Collections.emptyMap())),
-            null);
+            new TransportConf("shuffle", new MapConfigProvider(Collections.emptyMap())));
     FutureTask<ManagedBuffer> task =
         new FutureTask<>(() -> new SyncFetch(fetcher, stock, locations, "h1", 1, executor).run(WEIGHTS, null));
     new Thread(task).start();
