@@ -308,7 +308,7 @@ class FetcherTest {
     traffic.daemonHas("", false);
     assertEquals("rdma_blocks=3 rdma_bytes=6100 rdma_device=none rdma_software=false", traffic.rdma());
     assertEquals("tls_blocks=0 tls_bytes=0", traffic.encrypted());
-    fetch(fetcher, null, "a");
+    fetch(fetcher, null, "c");
     FakeBridge.Call encrypted = bridge.next();
     encrypted.transport = "tcp+tls";
     encrypted.deliver(0, A);
