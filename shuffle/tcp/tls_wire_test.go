@@ -113,9 +113,9 @@ func TestNothingIsHeardUnderTLS(t *testing.T) {
 	words := []string{"plaintext of a file", "plaintext of memory", "plaintext of a small file", "plaintext of little memory", "secret-app", "executor-of-the-owner"}
 	plain := secretApp
 	plain.Encrypted = false
-	clear, sealed := heardBetween(t, tcp.New, plain, blocks), heardBetween(t, tcp.NewTLS, secretApp, blocks)
+	open, sealed := heardBetween(t, tcp.New, plain, blocks), heardBetween(t, tcp.NewTLS, secretApp, blocks)
 	for _, word := range words {
-		if !bytes.Contains(clear, []byte(word)) {
+		if !bytes.Contains(open, []byte(word)) {
 			t.Errorf("%q is not heard without TLS", word)
 		}
 		if bytes.Contains(sealed, []byte(word)) {
