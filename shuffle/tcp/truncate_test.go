@@ -16,11 +16,23 @@ import (
 
 // A file that is cut after its length was promised ends the connection: nothing takes the place of the missing bytes.
 func TestFileCutWhileItIsSent(t *testing.T) {
+	for name, greet := range map[string]func(testing.TB, string) *byHand{
+		tcp.Name: func(t testing.TB, addr string) *byHand {
+			r, _ := greet(t, addr, hello(3, readerID))
+			return r
+		},
+		tcp.NameTLS: greetTLS,
+	} {
+		t.Run(name, func(t *testing.T) { testFileCut(t, greet) })
+	}
+}
+
+func testFileCut(t *testing.T, greet func(testing.TB, string) *byHand) {
 	const size = 64 << 20 // much more than the sockets take while nobody reads
 	src := transporttest.NewSource(t)
 	src.AddHole(transporttest.ID(0), size, 0)
 	s, _ := listen(t, src, "tcp", "127.0.0.1")
-	sock, _ := greet(t, s.Addr().String(), hello(3, readerID))
+	sock := greet(t, s.Addr().String())
 	sock.request(locateOf(sock.open(shuffle.App{}), transporttest.ID(0)))
 	located, _ := answer(t, sock)
 	handle := located.GetLocated().GetHandle()
