@@ -78,10 +78,10 @@ func idsIn(dirs []string) (ids [][16]byte) {
 	return ids
 }
 
-// useDevice begins the use of the device for what an executor left.
+// useDevice begins the use of the device for what an executor left. It does not encrypt.
 func (d *daemon) useDevice(app shuffle.App) (release func()) {
 	join := d.join()
-	if join == nil {
+	if join == nil || app.Encrypted {
 		return func() {}
 	}
 	membership, err := join(app)

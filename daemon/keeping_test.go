@@ -65,18 +65,27 @@ func (d *driver) kill() {
 // joinKept is join for an executor whose map outputs are to outlive it. Its directory lies in one of the application's.
 func joinKept(t testing.TB, socket, name string, d *driver) *executor {
 	t.Helper()
+	return joinKeptWith(t, socket, name, d, outlives)
+}
+
+// outlives is the bit of Hello's features for that.
+const outlives uint64 = 1
+
+// joinKeptWith is joinKept with these features.
+func joinKeptWith(t testing.TB, socket, name string, d *driver, features uint64) *executor {
+	t.Helper()
 	e := &executor{name: name, dir: filepath.Join(t.TempDir(), "blockmgr")}
 	if err := os.Mkdir(e.dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	hello := bridgetest.Hello("app", name, e.dir)
-	hello.Features, hello.DriverAddress = 1, d.Addr().String()
+	hello.Features, hello.DriverAddress = features, d.Addr().String()
 	var err error
 	if e.Client, err = bridgetest.Dial(socket, hello); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(e.Close)
-	if e.Welcome.GetFeatures() != 1 {
+	if e.Welcome.GetFeatures() != features {
 		t.Fatalf("features %b in force", e.Welcome.GetFeatures())
 	}
 	return e
@@ -224,8 +233,8 @@ func TestNextDaemonRemovesWhatNobodyNeeds(t *testing.T) {
 	strange := []string{}
 	for name, content := range map[string]string{
 		"torn.json":     `{"App":{"ID":"app"`,
-		"else.json":     `{"App":{"ID":"app","Token":[1]},"Executor":"9","UID":0,"Driver":"127.0.0.1:1","Dirs":["` + precious + `/1-0"]}`,
-		"relative.json": `{"App":{"ID":"app","Token":[1]},"Executor":"9","UID":0,"Driver":"127.0.0.1:1","Dirs":["x/` + keptPrefix + strings.Repeat("0", 32) + `/1-0"]}`,
+		"else.json":     `{"App":{"ID":"app","Token":[1],"Encrypted":false},"Executor":"9","UID":0,"Driver":"127.0.0.1:1","Dirs":["` + precious + `/1-0"]}`,
+		"relative.json": `{"App":{"ID":"app","Token":[1],"Encrypted":false},"Executor":"9","UID":0,"Driver":"127.0.0.1:1","Dirs":["x/` + keptPrefix + strings.Repeat("0", 32) + `/1-0"]}`,
 		"empty.json":    `{}`,
 	} {
 		strange = append(strange, filepath.Join(s.path, name))

@@ -119,10 +119,15 @@ func read(path string) (left shuffle.Left, err error) {
 	return parse(content)
 }
 
-// parse reads a record. It names directories for links alone.
+// parse reads a record. It names directories for links alone, and says whether the application's blocks have to be encrypted: what does not is no
+// record, lest they go in clear.
 func parse(content []byte) (left shuffle.Left, err error) {
-	if err := json.Unmarshal(content, &left); err != nil {
+	var said struct{ App struct{ Encrypted *bool } }
+	if err := errors.Join(json.Unmarshal(content, &left), json.Unmarshal(content, &said)); err != nil {
 		return left, err
+	}
+	if said.App.Encrypted == nil {
+		return left, errors.New("it does not say whether the application's blocks have to be encrypted")
 	}
 	if left.App.ID == "" || left.App.Token == [32]byte{} || left.Executor == "" || left.Driver == "" || len(left.Dirs) == 0 {
 		return left, errors.New("something is missing in it")

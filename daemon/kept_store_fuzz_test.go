@@ -26,6 +26,7 @@ func FuzzRecord(f *testing.F) {
 		f.Add(content[:len(content)/2])
 	}
 	f.Add([]byte(`{"App":{"ID":"a"},"Dirs":null}`))
+	f.Add([]byte(`{"App":{"ID":"a","Token":[1],"Encrypted":true},"Executor":"1","UID":0,"Driver":"d:1","Dirs":["` + kept + `"],"app":{"encrypted":null}}`))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		left, err := parse(content)
 		if err != nil {

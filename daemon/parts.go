@@ -40,12 +40,13 @@ func (d *daemon) startParts(dir *socketDir, peers *net.TCPListener) error {
 		Direct: d.direct(), ConnectTimeout: d.opts.PeerConnectTimeout, Backoff: d.opts.RDMABackoff, Metrics: d.metrics,
 		Quotas: d.quotas.ofPeers(), MaxConns: int(d.quotas.connsOfPeers()),
 	}
-	source, transport := d.startProbe(service), shuffle.Transport(tcp.New(wire))
+	source := d.startProbe(service)
+	plain, encrypted := []shuffle.Transport{tcp.New(wire)}, []shuffle.Transport{tcp.NewTLS(wire)}
 	if d.seams.source != nil {
 		source = d.seams.source(source)
 	}
 	if d.seams.transport != nil {
-		transport = d.seams.transport(transport)
+		plain[0], encrypted[0] = d.seams.transport(plain[0]), d.seams.transport(encrypted[0])
 	}
 	server := tcp.NewServer(peers, wire, source, d.metrics)
 	d.serve("connections of peers", server.Serve, server.Close)
@@ -56,7 +57,8 @@ func (d *daemon) startParts(dir *socketDir, peers *net.TCPListener) error {
 		DaemonID:       d.info.DaemonID,
 		Former:         d.former,
 		Local:          local,
-		Transports:     []shuffle.Transport{transport},
+		Transports:     plain,
+		Encrypted:      encrypted,
 		ConnectTimeout: d.opts.PeerConnectTimeout,
 		Most:           d.quotas.peersNamed(&d.opts),
 	}, d.metrics, d.log)

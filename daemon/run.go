@@ -37,7 +37,7 @@ func Run(ctx context.Context, opts options.Options, log *slog.Logger, ready func
 // seams are where a test puts itself between two parts; nil: nothing is there.
 type seams struct {
 	source    func(shuffle.Source) shuffle.Source       // before what peers are served with
-	transport func(shuffle.Transport) shuffle.Transport // before what reaches peers
+	transport func(shuffle.Transport) shuffle.Transport // before what reaches peers, without and with TLS
 }
 
 func run(ctx context.Context, opts options.Options, log *slog.Logger, s seams, ready func(Info)) error {

@@ -40,9 +40,16 @@ func testAuthenticate(t *testing.T, c *Cluster) {
 	c.AwaitIdle(t, 30*time.Second)
 }
 
-// testNetworkCrypto: weft does not encrypt, so it stays out.
+// testNetworkCrypto: blocks go by weft, encrypted.
 func testNetworkCrypto(t *testing.T, c *Cluster) {
-	r := c.Submit(t, c.WithWeft().With(authenticate).With(Conf{"spark.network.crypto.enabled": "true"}), secured...)
+	r := c.Submit(t, c.WithWeft().With(shortGrace).With(authenticate).With(Conf{"spark.network.crypto.enabled": "true"}), secured...)
+	r.checkEncrypted(t, c)
+}
+
+// testSASL is the same with what Spark had before.
+func testSASL(t *testing.T, c *Cluster) {
+	sasl := Conf{"spark.network.crypto.enabled": "false", "spark.authenticate.enableSaslEncryption": "true"}
+	r := c.Submit(t, c.WithWeft().With(shortGrace).With(authenticate).With(sasl), secured...)
 	r.checkEncrypted(t, c)
 }
 
@@ -67,15 +74,18 @@ func testSSL(t *testing.T) {
 		"spark.ssl.rpc.trustStorePassword": password,
 	}
 	c := cluster(t, "4.1.3", 2, daemonConf(ssl)...)
-	r := c.Submit(t, c.WithWeft().With(ssl), secured...)
+	r := c.Submit(t, c.WithWeft().With(shortGrace).With(ssl), secured...)
 	r.checkEncrypted(t, c)
 }
 
-// checkEncrypted checks that weft stayed out, down to the daemon that nobody needs.
+// checkEncrypted checks that all blocks came by weft, and all that weft moved under TLS.
 func (r *Run) checkEncrypted(t *testing.T, c *Cluster) {
 	t.Helper()
 	r.checkResults(t, len(secured))
-	r.checkAllByNetty(t, "encrypted")
-	r.checkWarnings(t, "weft does not encrypt yet")
-	c.checkNoDaemon(t)
+	r.checkAllByWeft(t)
+	if sum := Total(r.Summaries(t)); sum.TLSBlocks == 0 || sum.TLSBlocks != sum.WeftBlocks || sum.TLSBytes != sum.WeftBytes {
+		t.Errorf("not all blocks were encrypted: %+v", sum)
+	}
+	r.checkWarnings(t)
+	c.AwaitIdle(t, 30*time.Second)
 }

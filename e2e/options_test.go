@@ -19,6 +19,7 @@ func TestOptions(t *testing.T) {
 	secure := func(version string) {
 		t.Run(version+"/authenticate, shuffle service", func(t *testing.T) { testAuthenticate(t, secureCluster(t, version)) })
 		t.Run(version+"/network.crypto", func(t *testing.T) { testNetworkCrypto(t, secureCluster(t, version)) })
+		t.Run(version+"/sasl encryption", func(t *testing.T) { testSASL(t, secureCluster(t, version)) })
 	}
 	plain("4.1.3")
 	secure("4.1.3")

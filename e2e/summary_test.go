@@ -22,10 +22,12 @@ type Summary struct {
 	Leases, Leaks           int64
 	LookupsDriver           int64 // for parameter blocks of BigDL's
 	LookupsCached           int64
+	TLSBlocks, TLSBytes     int64 // of weft's, what was encrypted between two daemons
 }
 
 var summaryLine = regexp.MustCompile(`weft: summary executor=(\S+) weft_blocks=(\d+) weft_bytes=(\d+) netty_blocks=(\d+) netty_bytes=(\d+)` +
-	` fallbacks=\{(.*)\} leases=(\d+) leaks=(\d+) parameter_lookups_driver=(\d+) parameter_lookups_cached=(\d+)`)
+	` fallbacks=\{(.*)\} leases=(\d+) leaks=(\d+) parameter_lookups_driver=(\d+) parameter_lookups_cached=(\d+)` +
+	` rdma_\S+ rdma_\S+ rdma_\S+ rdma_\S+ tls_blocks=(\d+) tls_bytes=(\d+)`)
 
 // Summaries returns those of the driver and of every executor that ended in peace.
 func (r *Run) Summaries(t testing.TB) (all []Summary) {
@@ -52,6 +54,7 @@ func (r *Run) summaries(t testing.TB) (all []Summary) {
 			}
 			s.Leases, s.Leaks = number(t, m[7]), number(t, m[8])
 			s.LookupsDriver, s.LookupsCached = number(t, m[9]), number(t, m[10])
+			s.TLSBlocks, s.TLSBytes = number(t, m[11]), number(t, m[12])
 			all = append(all, s)
 		}
 	}
@@ -90,6 +93,8 @@ func Total(all []Summary) Summary {
 		sum.NettyBytes += s.NettyBytes
 		sum.Leases += s.Leases
 		sum.Leaks += s.Leaks
+		sum.TLSBlocks += s.TLSBlocks
+		sum.TLSBytes += s.TLSBytes
 		for reason, n := range s.Fallbacks {
 			sum.Fallbacks[reason] += n
 		}

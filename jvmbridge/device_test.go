@@ -96,6 +96,19 @@ func TestSessionsJoinTheDevice(t *testing.T) {
 	}
 }
 
+// An application whose blocks have to be encrypted has no part of the device: none of its memory is registered.
+func TestTheDeviceIsNotForWhatIsEncrypted(t *testing.T) {
+	d := &devices{}
+	r := newRig(t, table, func(o *jvmbridge.Options) { o.Join = d.join })
+	hello := bridgetest.Hello("app", "1")
+	hello.Features = bridgetest.Encrypt
+	c := r.dial(t, hello)
+	mustWork(t, c)
+	c.Close()
+	eventually(t, "the session ends", func() bool { return len(r.Sessions()) == 0 })
+	d.are(t, "nobody joined", 0, 0, 0, 0)
+}
+
 // Peers read by the device what an executor left, so that stays until it is over, too.
 func TestTheDeviceStaysForWhatOutlivesTheExecutor(t *testing.T) {
 	d := &devices{}
@@ -112,7 +125,7 @@ func TestTheDeviceStaysForWhatOutlivesTheExecutor(t *testing.T) {
 		}
 	}
 	hello := bridgetest.Hello("app", "1", dir)
-	hello.Features, hello.DriverAddress = ^uint64(0), "driver:1"
+	hello.Features, hello.DriverAddress = ^bridgetest.Encrypt, "driver:1"
 	c := r.dial(t, hello)
 	if got := c.Welcome.GetFeatures(); got != 1 {
 		t.Errorf("features %b in force", got)

@@ -20,6 +20,7 @@ import (
 const (
 	protocolVersion = 1
 	outlive         = 1 << 0 // feature: map outputs are kept after the session's end
+	encrypt         = 1 << 1 // feature: the application's blocks are encrypted on the network
 	readBuffer      = 64 << 10
 )
 
@@ -109,7 +110,7 @@ func (s *Server) newSession(conn *net.UnixConn, cred *unix.Ucred, hello *bridgep
 		return nil, fmt.Errorf("this daemon speaks version %d of the bridge, the executor version %d: use a jar and a daemon of one release",
 			protocolVersion, hello.GetVersion())
 	}
-	app := shuffle.App{ID: hello.GetAppId()}
+	app := shuffle.App{ID: hello.GetAppId(), Encrypted: hello.GetFeatures()&encrypt != 0}
 	if copy(app.Token[:], hello.GetAppToken()) != len(app.Token) || len(hello.GetAppToken()) != len(app.Token) {
 		return nil, fmt.Errorf("an application's token has %d bytes, not %d; this is a bug of the client", len(app.Token), len(hello.GetAppToken()))
 	}
@@ -125,6 +126,9 @@ func (s *Server) newSession(conn *net.UnixConn, cred *unix.Ucred, hello *bridgep
 		_ = ses.closeArenas()
 		return nil, fmt.Errorf("application %s has as many sessions here as its share (weft.app.share) allows", app.ID)
 	}
+	if app.Encrypted {
+		ses.features |= encrypt
+	}
 	ses.keep(hello)
 	if !s.add(ses) {
 		s.opts.Quotas.Sessions.Give(app.ID, 1)
@@ -132,7 +136,7 @@ func (s *Server) newSession(conn *net.UnixConn, cred *unix.Ucred, hello *bridgep
 		_ = ses.closeArenas()
 		return nil, errServerClosed
 	}
-	ses.out.send(&bridgepb.ToJvm{Kind: &bridgepb.ToJvm_Welcome{Welcome: &bridgepb.Welcome{
+	welcome := &bridgepb.Welcome{
 		Version:         protocolVersion,
 		Features:        ses.features,
 		SessionId:       ses.id,
@@ -142,10 +146,12 @@ func (s *Server) newSession(conn *net.UnixConn, cred *unix.Ucred, hello *bridgep
 		PeerPort:        uint32(s.opts.PeerPort),
 		MaxLeaseBytes:   uint64(ses.receive.MaxLease()),
 		SoftwareVersion: s.opts.SoftwareVersion,
-		RdmaDevice:      s.opts.RDMADevice,
-		RdmaSoftware:    s.opts.RDMASoftware,
 		TakenOver:       s.registry.TakenOver(app.ID),
-	}}})
+	}
+	if !app.Encrypted { // which no device does
+		welcome.RdmaDevice, welcome.RdmaSoftware = s.opts.RDMADevice, s.opts.RDMASoftware
+	}
+	ses.out.send(&bridgepb.ToJvm{Kind: &bridgepb.ToJvm_Welcome{Welcome: welcome}})
 	return ses, nil
 }
 

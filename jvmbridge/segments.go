@@ -49,6 +49,10 @@ func (ses *session) join() {
 	if ses.server.opts.Join == nil {
 		return
 	}
+	if ses.app.Encrypted {
+		ses.log.Info("the RDMA device does not encrypt, and the blocks of this application have to be: they go over TCP under TLS")
+		return
+	}
 	device, err := ses.server.opts.Join(ses.app)
 	if err != nil {
 		ses.log.Warn("an executor does without the RDMA device", "executor", ses.executor, "err", err)

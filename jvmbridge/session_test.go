@@ -27,7 +27,7 @@ import (
 func TestWelcomeTellsWhatTheExecutorNeeds(t *testing.T) {
 	r := newRig(t, table, nil)
 	hello := bridgetest.Hello("app", "1")
-	hello.Features = ^uint64(0)
+	hello.Features = ^bridgetest.Encrypt
 	w := r.dial(t, hello).Welcome
 	if w.GetVersion() != 1 || w.GetFeatures() != 0 || w.GetPeerAddress()[0] != "10.0.0.1" || w.GetPeerPort() != 7400 ||
 		w.GetMaxLeaseBytes() != 8<<20 || w.GetSoftwareVersion() != "test" || w.GetRdmaDevice() != "rxe0" || !w.GetRdmaSoftware() || !bytes.Equal(w.GetDaemonId()[:3], []byte{1, 2, 3}) {
@@ -42,6 +42,20 @@ func TestWelcomeTellsWhatTheExecutorNeeds(t *testing.T) {
 	}
 }
 
+// An executor whose blocks have to be encrypted is told that they will be, and of no device.
+func TestWelcomePromisesEncryption(t *testing.T) {
+	r := newRig(t, table, nil)
+	hello := bridgetest.Hello("app", "1")
+	hello.Features = bridgetest.Encrypt
+	if w := r.dial(t, hello).Welcome; w.GetFeatures() != bridgetest.Encrypt || w.GetRdmaDevice() != "" || w.GetRdmaSoftware() {
+		t.Errorf("Welcome is %v", w)
+	}
+	var refused *bridgetest.RefusedError
+	if _, err := bridgetest.Dial(r.socket, bridgetest.Hello("app", "2")); !errors.As(err, &refused) || !strings.Contains(refused.Detail, "have to be encrypted: true, and now false") {
+		t.Errorf("an executor without encryption: %v", err)
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	r := newRig(t, table, nil)
 	r.dial(t, bridgetest.Hello("app", "1"))
@@ -53,6 +67,7 @@ func TestRefusals(t *testing.T) {
 		"short token":   {func(h *bridgepb.Hello) { h.AppToken = h.AppToken[:31] }, "32 bytes, not 31"},
 		"long token":    {func(h *bridgepb.Hello) { h.AppToken = append(h.AppToken, 0) }, "32 bytes, not 33"},
 		"another token": {func(h *bridgepb.Hello) { h.AppToken[0]++ }, "another token"},
+		"encryption":    {func(h *bridgepb.Hello) { h.Features = bridgetest.Encrypt }, "have to be encrypted: false, and now true"},
 		"no directory":  {func(h *bridgepb.Hello) { h.LocalDirs = []string{"/nowhere/at/all"} }, "/nowhere/at/all"},
 		"no executor":   {func(h *bridgepb.Hello) { h.ExecutorId = "" }, "executor id"},
 	} {

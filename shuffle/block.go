@@ -27,10 +27,12 @@ type BlockID struct {
 	Name        string
 }
 
-// App is a Spark application: its id, and the secret that only its driver, its executors and their daemons know, its token.
+// App is a Spark application: its id, and the secret that only its driver, its executors and their daemons know, its token. What is Encrypted crosses
+// the network under TLS alone: no transport opens such an application on another connection, at either end of it.
 type App struct {
-	ID    string
-	Token [TokenLen]byte
+	ID        string
+	Token     [TokenLen]byte
+	Encrypted bool
 }
 
 // TokenLen is the length of a token.

@@ -128,7 +128,7 @@ func (x *fetch) begin() {
 		x.kick()
 		return
 	}
-	link, err := x.peers.get(x.ctx, x.req.App.ID, x.req.Peer, x.req.Timeout)
+	link, err := x.peers.get(x.ctx, x.req.App, x.req.Peer, x.req.Timeout)
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if err != nil {

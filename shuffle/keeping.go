@@ -125,7 +125,7 @@ func (r *keeper) open(e *Executor, driver string) (*kept, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.last++
-	left := Left{App: App{ID: e.app, Token: e.token}, Executor: e.name, UID: e.dirs.uid, Driver: driver}
+	left := Left{App: App{ID: e.app, Token: e.token, Encrypted: e.encrypted}, Executor: e.name, UID: e.dirs.uid, Driver: driver}
 	for i := range e.dirs.dirs {
 		left.Dirs = append(left.Dirs, r.pathBeside(&e.dirs.dirs[i], fmt.Sprintf("%d-%d", r.last, i)))
 	}

@@ -20,6 +20,7 @@ type PeersOptions struct {
 	Former     [][16]byte  // of daemons before it whose map outputs it serves on: they are it, too
 	Local      Transport   // to the own daemon, package mem
 	Transports []Transport // to others, in the order in which they are tried
+	Encrypted  []Transport // the same, for applications whose blocks have to be encrypted: each does that
 
 	ConnectTimeout time.Duration // for one attempt with one transport
 	Retry          time.Duration // how long a peer that no transport reached is not tried again; 0: one second
@@ -27,7 +28,7 @@ type PeersOptions struct {
 	Backoff        time.Duration // how long a transport that failed for a peer is left out while others work; 0: one minute
 }
 
-// Peers keeps one connection to each peer that blocks were fetched from. Its methods may be called from many goroutines.
+// Peers keeps one connection to each peer that blocks were fetched from, and another one where some of these have to be encrypted. Its methods may be called from many goroutines.
 type Peers struct {
 	opts    PeersOptions
 	metrics *metrics.Set
@@ -41,9 +42,11 @@ type Peers struct {
 	tasks  sync.WaitGroup // dials and watches; grows only while mu is held and not closed
 }
 
-// peer is what is known of one daemon.
+// peer is what is known of one daemon, as it is reached by some transports.
 type peer struct {
-	app      string        // whose share it is of
+	app        string // whose share it is of
+	transports []Transport
+
 	dialling chan struct{} // closed when the attempt under way ended; nil when there is none
 	link     *link         // nil: not connected
 	err      error         // of the last attempt
@@ -81,9 +84,10 @@ func NewPeers(opts PeersOptions, m *metrics.Set, log *slog.Logger) *Peers {
 	return p
 }
 
-// get is, for an application, the connection to the peer at addr: the one there is or, after an attempt that all who ask meanwhile share, a new one. It waits
-// until ctx ends, at most for the given time (0: as long as the attempt takes). Its errors are BlockErrors or the cause of ctx's end.
-func (p *Peers) get(ctx context.Context, app string, addr PeerAddr, limit time.Duration) (*link, error) {
+// get is, for an application, the connection to the peer at addr: the one there is or, after an attempt that all who ask meanwhile share, a new one. Where it
+// has to be encrypted, no other one will do. It waits until ctx ends, at most for the given time (0: as long as the attempt takes). Its errors are BlockErrors or
+// the cause of ctx's end.
+func (p *Peers) get(ctx context.Context, app App, addr PeerAddr, limit time.Duration) (*link, error) {
 	var late <-chan time.Time
 	for {
 		l, wait, err := p.look(app, addr)
@@ -112,8 +116,11 @@ func (a PeerAddr) key() string {
 }
 
 // look is the connection there is, the error of an attempt made lately, or what to wait for: the end of an attempt under way.
-func (p *Peers) look(app string, addr PeerAddr) (*link, <-chan struct{}, error) {
-	key := addr.key()
+func (p *Peers) look(app App, addr PeerAddr) (*link, <-chan struct{}, error) {
+	key, transports := addr.key(), p.opts.Transports
+	if app.Encrypted {
+		key, transports = "encrypted "+key, p.opts.Encrypted
+	}
 	switch {
 	case p.isOwn(addr):
 		key = "" // reached without an address
@@ -128,10 +135,10 @@ func (p *Peers) look(app string, addr PeerAddr) (*link, <-chan struct{}, error) 
 	e := p.peers[key]
 	if e == nil {
 		p.forget()
-		if key != "" && !p.opts.Most.Take(app, 1) {
+		if key != "" && !p.opts.Most.Take(app.ID, 1) {
 			return nil, nil, errManyPeers
 		}
-		e = &peer{app: app, avoid: make(map[string]time.Time)}
+		e = &peer{app: app.ID, transports: transports, avoid: make(map[string]time.Time)}
 		p.peers[key] = e
 	}
 	switch {
@@ -220,7 +227,7 @@ func (p *Peers) order(e *peer) []Transport {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var good, bad []Transport
-	for _, t := range p.opts.Transports {
+	for _, t := range e.transports {
 		if until, ok := e.avoid[t.Name()]; ok && time.Now().Before(until) {
 			bad = append(bad, t)
 		} else {

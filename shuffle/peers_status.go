@@ -2,6 +2,7 @@ package shuffle
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 )
 
@@ -19,7 +20,7 @@ func (l *link) moves() string {
 	return l.transport
 }
 
-// Status lists the connections that may be asked over, ordered by the peers' ids.
+// Status lists the connections that may be asked over, ordered by the peers' ids and their transports.
 func (p *Peers) Status() []PeerStatus {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -29,6 +30,8 @@ func (p *Peers) Status() []PeerStatus {
 			all = append(all, PeerStatus{Addr: l.addr, Transport: l.moves()})
 		}
 	}
-	slices.SortFunc(all, func(a, b PeerStatus) int { return bytes.Compare(a.Addr.DaemonID[:], b.Addr.DaemonID[:]) })
+	slices.SortFunc(all, func(a, b PeerStatus) int {
+		return cmp.Or(bytes.Compare(a.Addr.DaemonID[:], b.Addr.DaemonID[:]), cmp.Compare(a.Transport, b.Transport))
+	})
 	return all
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"weft/shuffle"
 	"weft/shuffle/mem"
 	"weft/shuffle/mempool"
+	"weft/shuffle/quota"
 	"weft/shuffle/transporttest"
 )
 
@@ -60,6 +62,7 @@ type cluster struct {
 	t                 *testing.T
 	src               *transporttest.Source
 	fast, slow, local *named
+	tls               *named // for what has to be encrypted
 	metrics           *metrics.Set
 	peers             *shuffle.Peers
 	fetcher           *shuffle.Fetcher
@@ -68,16 +71,21 @@ type cluster struct {
 	data              [][]byte
 }
 
-func newCluster(t *testing.T, retry, backoff time.Duration) *cluster {
+func newCluster(t *testing.T, retry, backoff time.Duration, with ...func(*shuffle.PeersOptions)) *cluster {
 	t.Helper()
 	c := &cluster{t: t, src: transporttest.NewSource(t), metrics: metrics.NewSet()}
 	transport := mem.New(c.src, c.metrics)
 	c.fast, c.slow = &named{Transport: transport, name: "rdma"}, &named{Transport: transport, name: "tcp"}
-	c.local = &named{Transport: transport, name: "mem"}
+	c.local, c.tls = &named{Transport: transport, name: "mem"}, &named{Transport: transport, name: "tcp+tls"}
 	log := slog.New(slog.DiscardHandler)
-	c.peers = shuffle.NewPeers(shuffle.PeersOptions{
-		DaemonID: ownID, Local: c.local, Transports: []shuffle.Transport{c.fast, c.slow}, Retry: retry, Backoff: backoff,
-	}, c.metrics, log)
+	opts := shuffle.PeersOptions{
+		DaemonID: ownID, Local: c.local, Transports: []shuffle.Transport{c.fast, c.slow},
+		Encrypted: []shuffle.Transport{c.tls}, Retry: retry, Backoff: backoff,
+	}
+	for _, change := range with {
+		change(&opts)
+	}
+	c.peers = shuffle.NewPeers(opts, c.metrics, log)
 	c.fetcher = shuffle.NewFetcher(c.peers, fetchOptions(), c.metrics, log)
 	c.arena = newArena(t, mempool.NewBudget(mib), mib)
 	t.Cleanup(c.peers.Close)
@@ -87,7 +95,11 @@ func newCluster(t *testing.T, retry, backoff time.Duration) *cluster {
 
 // fetch fetches the blocks from a daemon and returns how that went and over which transport.
 func (c *cluster) fetch(daemon [16]byte) (*recorder, string) {
-	req := &shuffle.FetchRequest{Peer: shuffle.PeerAddr{DaemonID: daemon}, Blocks: c.ids, Arena: c.arena}
+	return c.fetchOf(shuffle.App{}, daemon)
+}
+
+func (c *cluster) fetchOf(app shuffle.App, daemon [16]byte) (*recorder, string) {
+	req := &shuffle.FetchRequest{App: app, Peer: shuffle.PeerAddr{DaemonID: daemon}, Blocks: c.ids, Arena: c.arena}
 	rec := newRecorder(c.t, req)
 	over := &transportOf{recorder: rec}
 	c.fetcher.Fetch(c.t.Context(), req, over)
@@ -133,6 +145,73 @@ func TestPeersShareConnections(t *testing.T) {
 	c.expect([16]byte{3}, "rdma")
 	if c.fast.count() != 2 {
 		t.Errorf("%d dials for two peers", c.fast.count())
+	}
+}
+
+// Blocks that have to be encrypted come over connections of their own; no other one will do, be it there or not. To the own daemon there is one.
+func TestPeersEncrypt(t *testing.T) {
+	c := newCluster(t, time.Hour, time.Hour)
+	secret := shuffle.App{ID: "secret", Encrypted: true}
+	c.src.Admit(secret)
+	for range 2 {
+		for app, want := range map[shuffle.App]string{{}: "rdma", secret: "tcp+tls"} {
+			rec, over := c.fetchOf(app, peerID)
+			if rec.check(c.data, shuffle.ReasonNone); over != want {
+				t.Errorf("%v: blocks came over %q, want %q", app.Encrypted, over, want)
+			}
+		}
+	}
+	if c.fast.count() != 1 || c.tls.count() != 1 {
+		t.Errorf("%d and %d dials", c.fast.count(), c.tls.count())
+	}
+	var shown []string
+	for _, p := range c.peers.Status() {
+		shown = append(shown, p.Transport)
+	}
+	if want := []string{"rdma", "tcp+tls"}; !slices.Equal(shown, want) {
+		t.Errorf("status: %q, want %q", shown, want)
+	}
+	c.expect(ownID, "mem")
+	if _, over := c.fetchOf(secret, ownID); over != "mem" || c.local.count() != 1 {
+		t.Errorf("own blocks came over %q, %d dials", over, c.local.count())
+	}
+	c.tls.set(errors.New("no TLS today"))
+	other := [16]byte{3}
+	c.expect(other, "rdma")
+	rec, _ := c.fetchOf(secret, other)
+	rec.check(c.data, shuffle.ReasonPeerUnreachable, 0, 1)
+}
+
+// Peers count for the application that was the first to name them, those that are reached with encryption beside those without.
+func TestPeersOfOneApplication(t *testing.T) {
+	pool := quota.New(4, 50, nil)
+	c := newCluster(t, time.Hour, time.Hour, func(o *shuffle.PeersOptions) { o.Most = pool })
+	plain, secret := shuffle.App{ID: "plain"}, shuffle.App{ID: "secret", Encrypted: true}
+	c.src.Admit(plain)
+	c.src.Admit(secret)
+	for _, want := range []struct {
+		app    shuffle.App
+		daemon [16]byte
+		over   string // empty: refused
+	}{
+		{secret, peerID, "tcp+tls"},
+		{secret, [16]byte{3}, "tcp+tls"},
+		{secret, [16]byte{4}, ""}, // half of 4
+		{secret, ownID, "mem"},
+		{plain, peerID, "rdma"}, // another one, to the same peer
+		{plain, [16]byte{3}, ""},
+		{secret, peerID, "tcp+tls"},
+	} {
+		rec, over := c.fetchOf(want.app, want.daemon)
+		if over != want.over {
+			t.Errorf("%s from %x: over %q, want %q", want.app, want.daemon[0], over, want.over)
+		}
+		if over == "" {
+			rec.check(c.data, shuffle.ReasonPeerUnreachable, 0, 1)
+		}
+	}
+	if pool.Used("secret") != 2 || pool.Used("plain") != 1 {
+		t.Errorf("%v", pool.Usage())
 	}
 }
 

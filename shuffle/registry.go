@@ -80,6 +80,7 @@ type Registry struct {
 // application lives as long as it has executors here.
 type application struct {
 	token     [32]byte
+	encrypted bool
 	uid       uint32
 	executors map[string]*Executor
 	unwatch   func() // ends the watch of its driver; nil: nothing is kept for it
@@ -113,7 +114,7 @@ func NewRegistry(opts RegistryOptions, m *metrics.Set, log *slog.Logger) *Regist
 }
 
 // Join begins the membership of an executor, whose processes run as user uid, until Leave. The first executor of an application
-// fixes the application's token and user; one with another token or user is refused. dirs are absolute paths of directories of that
+// fixes the application's token, user and whether its blocks have to be encrypted; one that differs in these is refused. dirs are absolute paths of directories of that
 // user in which no other application has a directory registered. An executor that joins again takes the place of its former
 // membership, whose session is dying and whose map outputs are forgotten. The error is one line for the executor's log.
 func (r *Registry) Join(app App, executor string, uid uint32, dirs []string, owner Owner) (*Executor, error) {
@@ -141,7 +142,7 @@ func (r *Registry) Join(app App, executor string, uid uint32, dirs []string, own
 	}
 	opened.app = app.ID
 	e := &Executor{
-		registry: r, app: app.ID, token: app.Token, name: executor, owner: owner, dirs: opened, held: held,
+		registry: r, app: app.ID, token: app.Token, encrypted: app.Encrypted, name: executor, owner: owner, dirs: opened, held: held,
 		shuffles: make(map[uint32]map[uint64]*mapOutput),
 	}
 	former, err := r.admit(e, app)
@@ -157,7 +158,7 @@ func (r *Registry) Join(app App, executor string, uid uint32, dirs []string, own
 	return e, nil
 }
 
-// mayJoin tells whether the token and the user are the application's, if that is here.
+// mayJoin tells whether the token, the need for encryption and the user are the application's, if that is here.
 func (r *Registry) mayJoin(app App, uid uint32) error {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -170,6 +171,9 @@ func (a *application) check(app App, uid uint32) error {
 		return nil
 	case !sameToken(a.token, app.Token):
 		return fmt.Errorf("application %s is here with another token; an application id is used by one driver at a time", app.ID)
+	case a.encrypted != app.Encrypted:
+		return fmt.Errorf("application %s is here with blocks that have to be encrypted: %v, and now %v; give its executors the same "+
+			"spark.network.crypto, spark.authenticate and spark.ssl.rpc keys", app.ID, a.encrypted, app.Encrypted)
 	case a.uid != uid:
 		return fmt.Errorf("application %s is here as user %d, not %d; run its executors as one user", app.ID, a.uid, uid)
 	}
@@ -195,7 +199,7 @@ func (r *Registry) admit(e *Executor, app App) (former *Executor, err error) {
 		}
 	}
 	if known == nil {
-		known = &application{token: app.Token, uid: e.dirs.uid, executors: make(map[string]*Executor)}
+		known = &application{token: app.Token, encrypted: app.Encrypted, uid: e.dirs.uid, executors: make(map[string]*Executor)}
 		r.apps[app.ID] = known
 	}
 	former = known.executors[e.name]
@@ -228,7 +232,7 @@ func (r *Registry) app(id string) (App, error) {
 	if known == nil {
 		return App{}, errNoApp(id)
 	}
-	return App{ID: id, Token: known.token}, nil
+	return App{ID: id, Token: known.token, Encrypted: known.encrypted}, nil
 }
 
 func errNoApp(id string) *BlockError {
@@ -245,6 +249,9 @@ func (r *Registry) find(app App, executor string) (*Executor, *BlockError) {
 	}
 	if !sameToken(known.token, app.Token) {
 		return nil, Errorf(ReasonPeerRefused, "the token is not that of application %s", app.ID)
+	}
+	if known.encrypted && !app.Encrypted { // it was opened when another one had that id
+		return nil, Errorf(ReasonEncrypted, "the blocks of application %s have to be encrypted", app.ID)
 	}
 	e := known.executors[executor]
 	if e == nil {

@@ -12,12 +12,13 @@ var ErrGone = errors.New("the executor's membership has ended")
 
 // Executor is the membership of one executor, from Registry.Join to Leave.
 type Executor struct {
-	registry *Registry
-	app      string
-	token    [32]byte // of the application
-	name     string
-	dirs     *localDirs
-	owner    Owner
+	registry  *Registry
+	app       string
+	token     [32]byte // of the application
+	encrypted bool     // the application is
+	name      string
+	dirs      *localDirs
+	owner     Owner
 
 	departed atomic.Bool // it has ended, and its map outputs have not
 	taken    bool        // over from a daemon before this one

@@ -28,7 +28,8 @@ func (r *Registry) TakeOver(left Left, forget, release func()) error {
 		return errShareOfDirectories
 	}
 	e := &Executor{
-		registry: r, app: left.App.ID, token: left.App.Token, name: left.Executor, dirs: &localDirs{app: left.App.ID, uid: left.UID}, kept: k,
+		registry: r, app: left.App.ID, token: left.App.Token, encrypted: left.App.Encrypted, name: left.Executor,
+		dirs: &localDirs{app: left.App.ID, uid: left.UID}, kept: k,
 		shuffles: make(map[uint32]map[uint64]*mapOutput), release: release, taken: true, held: held,
 	}
 	if err := e.find(); err != nil {

@@ -109,6 +109,31 @@ func TestATakenOverExecutorIsTakenOverAgain(t *testing.T) {
 	}
 }
 
+// What has to be encrypted has to be at the next daemon, too, and at the one after that.
+func TestWhatIsTakenOverStaysEncrypted(t *testing.T) {
+	k := newKeepingNode(t)
+	k.executor.Leave()
+	k.app = App{ID: "secret", Token: [32]byte{1}, Encrypted: true}
+	plain := k.app
+	plain.Encrypted = false
+	k.executor = k.joins("1")
+	k.commit(1, 1, []byte("x"))
+	k.ends(k.executor)
+	for range 2 {
+		k.restart()
+		if app, err := k.App(k.app.ID); err != nil || app != k.app || !app.Encrypted {
+			t.Errorf("%v, encrypted: %v (%v)", app, app.Encrypted, err)
+		}
+		k.expect(k.locateBlocks(reduces(1, 1, 0, 1))[0], []byte("x"))
+		if got := k.reasonFor(plain, "1", reduces(1, 1, 0, 1)); got != ReasonEncrypted {
+			t.Errorf("asked for without encryption: %s", got)
+		}
+		if _, err := k.join(plain, "2", k.appDir); err == nil || !strings.Contains(err.Error(), "have to be encrypted") {
+			t.Errorf("an executor without encryption joined: %v", err)
+		}
+	}
+}
+
 // Only what is a link's name, and a file of the user's, is taken for a map output; and a data file without an index is none.
 func TestWhatIsFoundIsChecked(t *testing.T) {
 	k := newKeepingNode(t)

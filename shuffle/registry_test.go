@@ -39,6 +39,19 @@ func TestJoinRefuses(t *testing.T) {
 	}
 	_, err := n.join(App{ID: "app-1", Token: [32]byte{2}}, "2", own)
 	refused(err, "another token")
+	encrypted := n.app
+	encrypted.Encrypted = true
+	_, err = n.join(encrypted, "2", own)
+	refused(err, "have to be encrypted")
+	encrypted.ID = "encrypted"
+	e, err := n.join(encrypted, "1", own)
+	must(t, err)
+	plain := encrypted
+	plain.Encrypted = false
+	if r := n.reasonFor(plain, "1", BlockID{Name: "x"}); r != ReasonEncrypted {
+		t.Errorf("asked for without encryption: %v", r)
+	}
+	e.Leave()
 	_, err = n.registry.Join(n.app, "2", uint32(os.Getuid())+1, nil, nil)
 	refused(err, "as one user")
 	_, err = n.join(App{}, "2", own)

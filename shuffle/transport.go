@@ -8,7 +8,7 @@ import (
 // Transport moves blocks between daemons. An implementation knows connections and memory; it knows no Spark, no files'
 // names and no policy about which blocks to ask for.
 type Transport interface {
-	// Name is the word for this transport in logs and metrics: "tcp", "rdma", "mem".
+	// Name is the word for this transport in logs and metrics: "tcp", "tcp+tls", "rdma", "mem".
 	Name() string
 
 	// Dial connects to the peer. It fails when ctx ends. The Conn belongs to the caller, who closes it. A *BlockError says with which

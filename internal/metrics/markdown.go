@@ -22,7 +22,7 @@ func Markdown() string {
 	}
 	b.WriteString("\nBeside these come the Go runtime's `go_*` and the process's `process_*` (CPU seconds, resident memory, open descriptors).\n\n" +
 		"## Labels\n\n" +
-		"- `transport`: `tcp`, `rdma`, or `mem` for a peer that is this daemon itself.\n" +
+		"- `transport`: `tcp`, `tcp+tls` where Spark encrypts what goes between executors, `rdma`, or `mem` for a peer that is this daemon itself.\n" +
 		"- `direction`: `received` for blocks that this daemon asked for, `served` for those that a peer asked of it. Every block that moves " +
 		"is counted\n  once at each end; what is read by RDMA at the reader's alone.\n" +
 		"- `reason`: the words of `Reason` in proto/block.proto, where each is explained, in lower case.\n" +
@@ -32,7 +32,7 @@ func Markdown() string {
 		"- `resource`: what is divided among applications; docs/security.md lists them.\n\n" +
 		"## In Spark's own metrics system\n\n" +
 		"Each driver and executor shows what its remote blocks came by, in gauges that Spark's sinks call `plugin.org.apache.spark.shuffle.weft.WeftPlugin.<figure>`:\n" +
-		"`weft_blocks`, `weft_bytes`, `rdma_blocks` and `rdma_bytes` (these are also among weft's), `netty_blocks`, `netty_bytes`, `fallback_blocks.<reason>`, `leases` (not\n" +
+		"`weft_blocks`, `weft_bytes`, `rdma_blocks`, `rdma_bytes`, `tls_blocks` and `tls_bytes` (these four are also among weft's), `netty_blocks`, `netty_bytes`, `fallback_blocks.<reason>`, `leases` (not\n" +
 		"given back yet) and `leaks` (dropped without a release). Up to Spark 3.5 they are there by themselves; from 4.0 on set\n" +
 		"`spark.plugins=org.apache.spark.shuffle.weft.WeftPlugin` for them, beside the manager, with the jar on the class path.\n")
 	return b.String()

@@ -47,6 +47,9 @@ type Client struct {
 	held     map[uint64][]byte
 }
 
+// Encrypt is the bit of Hello's features for blocks that have to be encrypted between daemons.
+const Encrypt uint64 = 1 << 1
+
 // Hello is a valid Hello.
 func Hello(app, executor string, dirs ...string) *bridgepb.Hello {
 	return &bridgepb.Hello{

@@ -32,15 +32,29 @@ type Binding [sha256.Size]byte
 
 // Bind is the binding of a connection at whose beginning the two sides said this: each part counts as it was sent, so that whatever was changed
 // on the way makes the sides' bindings differ. Each side has put a nonce into its part.
-func Bind(dialler, listener []byte) (b Binding) {
+func Bind(dialler, listener []byte) Binding { return bind("weft peer binding 1", dialler, listener) }
+
+func bind(label string, parts ...[]byte) (b Binding) {
 	h := sha256.New()
-	h.Write([]byte("weft peer binding 1"))
-	for _, part := range [][]byte{dialler, listener} {
+	h.Write([]byte(label))
+	for _, part := range parts {
 		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
 		h.Write(part)
 	}
 	h.Sum(b[:0])
 	return b
+}
+
+// What a TLS connection gives to its binding: keying material that is exported (RFC 5705, RFC 8446 section 7.5) under this label, without a context.
+const (
+	ExporterLabel = "EXPORTER-weft-peer-1"
+	ExportedLen   = 32
+)
+
+// BindTLS is Bind for a connection under TLS, of which exported is what it exports. Only the two ends of one TLS connection have that in common, so
+// the proofs show that nobody stands between: who ends TLS towards both sides has two connections, which export different things.
+func BindTLS(exported, dialler, listener []byte) Binding {
+	return bind("weft peer binding 1, tls", exported, dialler, listener)
 }
 
 // Prove is the proof of one side that it has the secret of application app, for the given request on the connection that b stands for.

@@ -42,6 +42,27 @@ func TestVectors(t *testing.T) {
 	}
 }
 
+// The same over TLS.
+func TestVectorsOverTLS(t *testing.T) {
+	c := example()
+	material := make([]byte, auth.ExportedLen)
+	for i := range material {
+		material[i] = byte(100 + i)
+	}
+	binding := auth.BindTLS(material, []byte(c.dialler), []byte(c.listener))
+	for side, want := range map[auth.Side]string{
+		auth.Dialler:  "1f8b71ecdd4178557fa7a456812a0f1bb48a6a5eddf2e2b1c343906dcc1a75b6",
+		auth.Listener: "c7afbcc864032e4e6968f92afd89fea78ba4680d24dbdec5992fd934319ec830",
+	} {
+		if got := hex.EncodeToString(auth.Prove(c.secret, side, binding, c.request, c.app)); got != want {
+			t.Errorf("%s: %s, want %s", side, got, want)
+		}
+	}
+	if auth.BindTLS(nil, []byte(c.dialler), []byte(c.listener)) == auth.Bind([]byte(c.dialler), []byte(c.listener)) {
+		t.Error("a connection without TLS has the binding of one that exports nothing")
+	}
+}
+
 // A proof is good for what it was made for alone: everything that goes into it counts.
 func TestEverythingCounts(t *testing.T) {
 	good := example()

@@ -135,21 +135,31 @@ func (s shared) NewRegion(_ uint32, size int64) ([]byte, func() error, error) {
 	return mapped(s.b, int(size)), func() error { return nil }, nil
 }
 
-// BenchmarkFetch is a whole fetch over tcp: request, answer, reads, leases, and with or without checksums.
+// transports are those to compare.
+var transports = []struct {
+	name string
+	new  func(tcp.Options) *tcp.Transport
+}{{tcp.Name, tcp.New}, {tcp.NameTLS, tcp.NewTLS}}
+
+// BenchmarkFetch is a whole fetch over tcp, without and with TLS: request, answer, reads, leases, and with or without checksums.
 func BenchmarkFetch(b *testing.B) {
 	for _, s := range shapes {
 		for _, checksum := range []bool{false, true} {
-			b.Run(fmt.Sprintf("%v/checksum=%v", s, checksum), func(b *testing.B) { benchFetch(b, s, checksum) })
+			for _, transport := range transports {
+				b.Run(fmt.Sprintf("%v/checksum=%v/transport=%s", s, checksum, transport.name), func(b *testing.B) {
+					benchFetch(b, transport.new(options(readerID)), s, checksum)
+				})
+			}
 		}
 	}
 }
 
-func benchFetch(b *testing.B, s shape, checksum bool) {
+func benchFetch(b *testing.B, by *tcp.Transport, s shape, checksum bool) {
 	src := benchSource(b, s)
 	src.checked = checksum
 	_, peer := listen(b, src, "tcp", "127.0.0.1")
 	m, log := metrics.NewSet(), slog.New(slog.DiscardHandler)
-	peers := shuffle.NewPeers(shuffle.PeersOptions{DaemonID: readerID, Transports: []shuffle.Transport{tcp.New(options(readerID))}}, m, log)
+	peers := shuffle.NewPeers(shuffle.PeersOptions{DaemonID: readerID, Transports: []shuffle.Transport{by}}, m, log)
 	defer peers.Close()
 	fetcher := shuffle.NewFetcher(peers, shuffle.FetchOptions{
 		EagerBlock: 32 << 10, EagerMax: 256 << 10, Piece: 4 << 20, Window: 8,
@@ -173,58 +183,80 @@ func benchFetch(b *testing.B, s shape, checksum bool) {
 	}
 }
 
-// BenchmarkTCP is the connection alone: Locate, then reads of 1 MiB, eight in flight.
+// BenchmarkTCP is the connection alone, without and with TLS: Locate, then reads of 1 MiB, eight in flight.
 func BenchmarkTCP(b *testing.B) {
 	for _, s := range shapes {
-		b.Run(s.String(), func(b *testing.B) {
-			_, peer := listen(b, benchSource(b, s), "tcp", "127.0.0.1")
-			c := dial(b, peer)
-			mem := mapped(b, 16<<20)
-			located := make(chan []shuffle.Located, 1)
-			window := make(chan error, 8)
-			req := &shuffle.LocateRequest{Blocks: s.ids(), EagerBlock: 32 << 10}
-			onLocated := func(l []shuffle.Located, err error) {
-				if err != nil {
-					b.Error(err)
-				}
-				located <- l
+		for _, transport := range transports {
+			b.Run(fmt.Sprintf("%v/transport=%s", s, transport.name), func(b *testing.B) { benchConn(b, transport.new(options(readerID)), s) })
+		}
+	}
+}
+
+func benchConn(b *testing.B, by *tcp.Transport, s shape) {
+	_, peer := listen(b, benchSource(b, s), "tcp", "127.0.0.1")
+	c := dialBy(b, by, peer)
+	mem := mapped(b, 16<<20)
+	located := make(chan []shuffle.Located, 1)
+	window := make(chan error, 8)
+	req := &shuffle.LocateRequest{Blocks: s.ids(), EagerBlock: 32 << 10}
+	onLocated := func(l []shuffle.Located, err error) {
+		if err != nil {
+			b.Error(err)
+		}
+		located <- l
+	}
+	onRead := func(err error) { window <- err }
+	b.SetBytes(int64(s.size * s.count))
+	b.ReportAllocs()
+	defer cpu(b, s)()
+	perRead := max(1, 1<<20/s.size)
+	ranges, release := make([]shuffle.Range, 0, perRead), make([]uint64, 0, perRead)
+	for b.Loop() {
+		c.Locate(req, mem[:256<<10], onLocated)
+		blocks := <-located
+		flying, off := 0, 256<<10
+		for len(blocks) > 0 && blocks[0].Handle != 0 {
+			n := min(perRead, len(blocks))
+			ranges, release = ranges[:0], release[:0]
+			for _, l := range blocks[:n] {
+				ranges, release = append(ranges, shuffle.Range{Handle: l.Handle, Length: l.Length}), append(release, l.Handle)
 			}
-			onRead := func(err error) { window <- err }
-			b.SetBytes(int64(s.size * s.count))
-			b.ReportAllocs()
-			defer cpu(b, s)()
-			perRead := max(1, 1<<20/s.size)
-			ranges, release := make([]shuffle.Range, 0, perRead), make([]uint64, 0, perRead)
+			blocks = blocks[n:]
+			if flying == cap(window) {
+				if err := <-window; err != nil {
+					b.Fatal(err)
+				}
+				flying--
+			}
+			if off+n*s.size > len(mem) {
+				off = 256 << 10
+			}
+			c.Read([]shuffle.ReadRequest{{Ranges: ranges, Release: release, Dst: mem[off : off+n*s.size], Done: onRead}})
+			flying++
+			off += n * s.size
+		}
+		for ; flying > 0; flying-- {
+			if err := <-window; err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+}
+
+// BenchmarkDial is what connections to a peer cost, each of a bundle of four, until the two sides have said hello.
+func BenchmarkDial(b *testing.B) {
+	for _, transport := range transports {
+		b.Run("transport="+transport.name, func(b *testing.B) {
+			_, peer := listen(b, benchSource(b, shape{1, 1}), "tcp", "127.0.0.1")
+			begin := processTime(b)
 			for b.Loop() {
-				c.Locate(req, mem[:256<<10], onLocated)
-				blocks := <-located
-				flying, off := 0, 256<<10
-				for len(blocks) > 0 && blocks[0].Handle != 0 {
-					n := min(perRead, len(blocks))
-					ranges, release = ranges[:0], release[:0]
-					for _, l := range blocks[:n] {
-						ranges, release = append(ranges, shuffle.Range{Handle: l.Handle, Length: l.Length}), append(release, l.Handle)
-					}
-					blocks = blocks[n:]
-					if flying == cap(window) {
-						if err := <-window; err != nil {
-							b.Fatal(err)
-						}
-						flying--
-					}
-					if off+n*s.size > len(mem) {
-						off = 256 << 10
-					}
-					c.Read([]shuffle.ReadRequest{{Ranges: ranges, Release: release, Dst: mem[off : off+n*s.size], Done: onRead}})
-					flying++
-					off += n * s.size
+				c, err := transport.new(options(readerID)).Dial(b.Context(), peer)
+				if err != nil {
+					b.Fatal(err)
 				}
-				for ; flying > 0; flying-- {
-					if err := <-window; err != nil {
-						b.Fatal(err)
-					}
-				}
+				_ = c.Close()
 			}
+			b.ReportMetric(float64(processTime(b)-begin)/float64(b.N*(1+options(readerID).Streams))/1000, "cpu-us/conn")
 		})
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -12,7 +11,7 @@ import (
 
 // bulk reads large payloads from a socket, with few system calls and few wake-ups.
 type bulk struct {
-	rc   syscall.RawConn
+	wire *wire
 	step func(fd uintptr) bool // method read, made once
 
 	moved atomic.Int64 // when bytes came last, or were asked for after a rest; Unix time in ns
@@ -32,16 +31,19 @@ const (
 	much = 1 << 20
 )
 
-func newBulk(rc syscall.RawConn) *bulk {
-	b := &bulk{rc: rc, low: 1}
+func newBulk(w *wire) *bulk {
+	b := &bulk{wire: w, low: 1}
 	b.step = b.read
 	return b
 }
 
 // fill fills mem, and tells arrived how much of it is there.
 func (b *bulk) fill(mem []byte, n int, arrived func(n int)) error {
+	if b.wire.tls != nil {
+		return b.unseal(mem, n, arrived)
+	}
 	b.mem, b.n, b.arrived, b.err = mem, n, arrived, nil
-	err := b.rc.Read(b.step)
+	err := b.wire.rc.Read(b.step)
 	b.mem, b.arrived = nil, nil
 	if err == nil {
 		err = b.err

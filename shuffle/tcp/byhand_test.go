@@ -13,6 +13,7 @@ import (
 	"weft/internal/pb/peerpb"
 	"weft/shuffle"
 	"weft/shuffle/auth"
+	"weft/shuffle/tcp"
 )
 
 // byHand is one end of a connection between daemons, by hand.
@@ -21,6 +22,29 @@ type byHand struct {
 	t       testing.TB
 	binding auth.Binding
 	last    uint64 // id of the last Open
+}
+
+// way is one to a server: without TLS, or with.
+type way struct {
+	name      string
+	transport func(tcp.Options) *tcp.Transport
+	greet     func(testing.TB, string) *byHand
+}
+
+var ways = []way{
+	{tcp.Name, tcp.New, func(t testing.TB, addr string) *byHand {
+		t.Helper()
+		r, _ := greet(t, addr, hello(3, readerID))
+		return r
+	}},
+	{tcp.NameTLS, tcp.NewTLS, greetTLS},
+}
+
+// eachWay runs a test on each.
+func eachWay(t *testing.T, test func(t *testing.T, w way)) {
+	for _, w := range ways {
+		t.Run(w.name, func(t *testing.T) { test(t, w) })
+	}
 }
 
 // greet connects to a server and exchanges hellos.

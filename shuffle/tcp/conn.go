@@ -3,7 +3,6 @@ package tcp
 import (
 	"errors"
 	"fmt"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,7 +21,7 @@ var errClosed = errors.New("tcp: the connection was closed")
 // calls done.
 type conn struct {
 	of    *bundle
-	sock  *net.TCPConn
+	wire  *wire
 	hello Hello // of the peer
 	in    *frames
 	bulk  *bulk
@@ -76,13 +75,8 @@ func (o *op) large() int64 {
 	return int64(len(o.mem))
 }
 
-func newConn(sock *net.TCPConn) (*conn, error) {
-	rc, err := sock.SyscallConn()
-	if err != nil {
-		return nil, err
-	}
-	c := &conn{sock: sock, in: newFrames(sock), bulk: newBulk(rc), stopped: make(chan struct{}), ops: make(map[uint64]*op)}
-	return c, nil
+func newConn(w *wire) *conn {
+	return &conn{wire: w, in: newFrames(w), bulk: newBulk(w), stopped: make(chan struct{}), ops: make(map[uint64]*op)}
 }
 
 // ticks is how many parts of the peer's time-out pass until a silent peer is lost.
@@ -91,7 +85,7 @@ const ticks = 4
 // join makes c a part of b. Nothing is received before run.
 func (c *conn) join(b *bundle, timeout time.Duration) {
 	c.of = b
-	c.out = newOutbox(c.bulk.rc, b.end)
+	c.out = newOutbox(c.wire, b.end)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err != nil { // another of b has ended already
@@ -126,7 +120,7 @@ func (c *conn) tick(timeout time.Duration) {
 // received is how many bytes the kernel has received, be they read or not; where it does not tell, how many answers have come.
 func (c *conn) received() uint64 {
 	n := c.answers.Load()
-	_ = c.bulk.rc.Control(func(fd uintptr) {
+	_ = c.wire.rc.Control(func(fd uintptr) {
 		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil && info.Bytes_received > 0 {
 			n = info.Bytes_received
 		}
@@ -143,7 +137,7 @@ func (c *conn) stop(err error) (outstanding int) {
 	}
 	outstanding = len(c.ops)
 	c.mu.Unlock()
-	_ = c.sock.Close() // waits for who reads from it, until the socket has no more for now
+	_ = c.wire.sock.Close() // waits for who reads from it, until the socket has no more for now
 	return outstanding
 }
 

@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"crypto/tls"
 	"time"
 
 	"weft/shuffle"
@@ -37,3 +38,6 @@ func Tidy(s *Server, by time.Duration) {
 		c.tidy(time.Now().Add(by))
 	}
 }
+
+// NewCertificate is a certificate as a daemon makes it.
+func NewCertificate() (*tls.Certificate, error) { return newCertificate() }

@@ -20,8 +20,9 @@ type groups struct {
 }
 
 type groupKey struct {
-	name [groupLen]byte
-	app  shuffle.App
+	name      [groupLen]byte
+	app       shuffle.App
+	transport string // a group's connections are all plain, or all under TLS
 }
 
 type group struct {
@@ -42,15 +43,15 @@ func newGroups(m *metrics.Set) *groups {
 }
 
 // join is the application's part of the group of that name, or a new one. Without a name it is one that nobody else joins.
-func (g *groups) join(name []byte, app shuffle.App) *group {
-	key := groupKey{app: app}
+func (g *groups) join(name []byte, app shuffle.App, transport string) *group {
+	key := groupKey{app: app, transport: transport}
 	copy(key.name[:], name)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	m := g.named[key]
 	if m == nil || len(name) == 0 {
 		g.last = max(1, (g.last+1)%tableNumbers)
-		m = &group{Table: serve.NewTable(g.metrics, Name, g.last), key: key, number: g.last}
+		m = &group{Table: serve.NewTable(g.metrics, transport, g.last), key: key, number: g.last}
 		if len(name) != 0 {
 			g.named[key] = m
 		}

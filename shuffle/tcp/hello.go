@@ -16,8 +16,8 @@ type Hello struct {
 	Features uint64 // of proto/peer.proto
 }
 
-func helloOf(m *peerpb.Hello, sock *net.TCPConn) Hello {
-	h := Hello{Addr: sock.RemoteAddr().(*net.TCPAddr).AddrPort(), Version: m.GetSoftwareVersion(), Features: m.GetFeatures()} //nolint:forcetypeassert // the network is tcp
+func helloOf(m *peerpb.Hello, w *wire) Hello {
+	h := Hello{Addr: w.sock.RemoteAddr().(*net.TCPAddr).AddrPort(), Version: m.GetSoftwareVersion(), Features: m.GetFeatures()} //nolint:forcetypeassert // the network is tcp
 	copy(h.DaemonID[:], m.GetDaemonId())
 	return h
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"weft/shuffle"
+	"weft/shuffle/tcp"
 	"weft/shuffle/transporttest"
 )
 
@@ -41,17 +42,22 @@ func TestMemoryFileIsSentFromWhileItIsSafe(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, test := range map[string]struct {
-		checked, givenUp bool
-		want             byte
+		checked, givenUp, tls bool
+		want                  byte
 	}{
-		"held and checked":     {true, false, 2},
-		"given up by the read": {true, true, 1},
-		"without a checksum":   {false, false, 1},
-		"neither of both":      {false, true, 1},
+		"held and checked":     {true, false, false, 2},
+		"given up by the read": {true, true, false, 1},
+		"without a checksum":   {false, false, false, 1},
+		"neither of both":      {false, true, false, 1},
+		"under TLS":            {true, false, true, 1}, // which takes a copy
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, _ := listen(t, memFile{mem, file, test.checked}, "tcp", "127.0.0.1")
-			c := dial(t, shuffle.PeerAddr{Hosts: []string{"127.0.0.1"}, Port: s.Addr().Port(), DaemonID: ownerID})
+			by := tcp.New(options(readerID))
+			if test.tls {
+				by = tcp.NewTLS(options(readerID))
+			}
+			c := dialBy(t, by, shuffle.PeerAddr{Hosts: []string{"127.0.0.1"}, Port: s.Addr().Port(), DaemonID: ownerID})
 			defer func() { _ = c.Close() }()
 			located := make(chan []shuffle.Located, 1)
 			c.Locate(&shuffle.LocateRequest{Blocks: []shuffle.BlockID{transporttest.ID(0)}}, nil, func(l []shuffle.Located, err error) {

@@ -81,6 +81,11 @@ func (b *bundle) opened(app shuffle.App, o *opening, conn int, id uint64, err er
 
 // open is that of one connection. Requests leave in the order of their ids.
 func (c *conn) open(app shuffle.App, done func(id uint64, err error)) {
+	if app.Encrypted && c.wire.tls == nil {
+		c.of.refuse(&op{opened: done}, shuffle.Errorf(shuffle.ReasonEncrypted,
+			"application %s is not opened on a connection without TLS; this is a bug of weft", clip(app.ID)))
+		return
+	}
 	c.opens.Lock()
 	defer c.opens.Unlock()
 	id, ok := c.begin(&op{app: &app, opened: done})

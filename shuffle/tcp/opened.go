@@ -108,6 +108,13 @@ func (c *server) admit(m *peerpb.Open) (shuffle.App, error) {
 	if err != nil {
 		return app, err
 	}
+	if app.Encrypted && c.wire.tls == nil {
+		c.metrics.PeerProofs(metrics.Failed).Inc()
+		err = shuffle.Errorf(shuffle.ReasonEncrypted, "the blocks of application %s cross the network under TLS alone, and the reader's daemon asks "+
+			"for them without: it is not told that, or something on the way takes the encryption away", clip(app.ID))
+		c.unproven.Do(func() { c.log.Warn("a peer was refused an application's blocks", "app", app.ID, "err", err) })
+		return app, err
+	}
 	if auth.Check(m.GetProof(), app.Token, auth.Dialler, c.binding, m.GetId(), app.ID) {
 		c.metrics.PeerProofs(metrics.OK).Inc()
 		return app, nil
@@ -139,7 +146,7 @@ func (c *server) enter(id uint64, app shuffle.App) error {
 	if !c.opts.Quotas.Conns.Take(app.ID, 1) {
 		return shuffle.Errorf(shuffle.ReasonPeerRefused, "the application has as many connections here as its share (weft.app.share) allows")
 	}
-	g := c.groups.join(c.group, app)
+	g := c.groups.join(c.group, app, c.wire.name())
 	o.apps[id], o.tables[g.number] = g, g
 	return nil
 }

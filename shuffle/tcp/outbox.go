@@ -5,14 +5,14 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
 // outbox sends frames over one connection, first in, first out. Whoever finds it idle sends as much as the socket takes at once; what is
-// left, and what others add meanwhile, goes to a goroutine that waits for the socket. Nobody who calls send ever waits for the peer.
+// left, and what others add meanwhile, goes to a goroutine that waits for the socket. Nobody who calls send ever waits for the peer. Under TLS the
+// goroutine sends everything, as a record that was begun has to be written to its end.
 type outbox struct {
-	rc   syscall.RawConn
+	wire *wire
 	step func(fd uintptr) bool // method trySend, made once
 	fail func(error)           // told of the first error, once, without a lock
 	wake chan struct{}         // one token: the goroutine is to go on
@@ -45,8 +45,8 @@ const (
 
 var errQueue = fmt.Errorf("the peer leaves more than %d frames unread", maxQueue)
 
-func newOutbox(rc syscall.RawConn, fail func(error)) *outbox {
-	o := &outbox{rc: rc, fail: fail, wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{})}
+func newOutbox(w *wire, fail func(error)) *outbox {
+	o := &outbox{wire: w, fail: fail, wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{})}
 	o.step = o.trySend
 	o.room.L = &o.mu
 	go o.run()
@@ -55,6 +55,7 @@ func newOutbox(rc syscall.RawConn, fail func(error)) *outbox {
 
 // send takes the frame over. inline allows the caller's goroutine to do the sending.
 func (o *outbox) send(f *frame, inline bool) {
+	inline = inline && o.wire.tls == nil
 	o.mu.Lock()
 	err := o.err
 	if err == nil && len(o.queue) >= maxQueue {
@@ -111,10 +112,7 @@ func (o *outbox) run() {
 func (o *outbox) drain(wait bool) {
 	for {
 		o.wait, o.parked = wait, false
-		err := o.rc.Write(o.step)
-		if err == nil {
-			err = o.sendErr
-		}
+		err := o.pass()
 		if err != nil {
 			o.abort(err)
 		}
@@ -135,6 +133,16 @@ func (o *outbox) drain(wait bool) {
 		}
 		o.mu.Unlock()
 	}
+}
+
+// pass sends as much as the socket takes; under TLS, and where it may wait, everything.
+func (o *outbox) pass() error {
+	if o.wire.tls != nil {
+		o.trySend(0)
+	} else if err := o.wire.rc.Write(o.step); err != nil {
+		return err
+	}
+	return o.sendErr
 }
 
 // abort makes everything that is sent from now on fail.

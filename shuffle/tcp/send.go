@@ -19,6 +19,7 @@ type frame struct {
 	pieces []piece // one behind the other
 
 	of      *opened  // whose handles these are
+	sealed  bool     // it leaves under TLS, so that a block in memory is copied anyway
 	release []uint64 // handles to give up when the frame was sent
 }
 
@@ -157,7 +158,7 @@ func (o *outbox) sendFlight(fd int) (blocked bool, err error) {
 		if blocked, err = o.sendBufs(fd, unix.MSG_MORE); blocked || err != nil {
 			return blocked, err
 		}
-		if blocked, err = p.sendFile(fd); blocked || err != nil {
+		if blocked, err = o.sendFile(fd, p); blocked || err != nil {
 			return blocked, err
 		}
 	}
@@ -165,6 +166,9 @@ func (o *outbox) sendFlight(fd int) (blocked bool, err error) {
 }
 
 func (o *outbox) sendBufs(fd, flags int) (blocked bool, err error) {
+	if o.wire.tls != nil {
+		return false, o.sealBufs(flags&unix.MSG_MORE == 0)
+	}
 	for len(o.bufs) > 0 {
 		n, err := unix.SendmsgBuffers(fd, o.bufs, nil, nil, flags|unix.MSG_NOSIGNAL)
 		switch {
@@ -192,7 +196,10 @@ func (o *outbox) sendBufs(fd, flags int) (blocked bool, err error) {
 // sendFile sends a range of a file. The length was promised in the frame's header, so where the file became shorter since, zeroes go in its
 // place: the reader sees by the checksum that they are not the block, and what others read over this connection goes on. Without a checksum
 // nobody would see it, so the connection ends.
-func (p *piece) sendFile(fd int) (blocked bool, err error) {
+func (o *outbox) sendFile(fd int, p *piece) (blocked bool, err error) {
+	if o.wire.tls != nil {
+		return false, p.seal(o.wire.tls)
+	}
 	file := int(p.file.Fd())
 	for p.n > 0 {
 		n, err := unix.Sendfile(fd, file, &p.at, int(min(p.n, maxPayload))) // moves at
@@ -206,7 +213,7 @@ func (p *piece) sendFile(fd int) (blocked bool, err error) {
 		case n == 0 && p.block.Checked:
 			return p.sendZeroes(fd)
 		case n == 0:
-			return false, fmt.Errorf("%s became shorter while it was sent: %w", p.file.Name(), io.ErrUnexpectedEOF)
+			return false, errShorter(p.file)
 		}
 		p.n, p.sent = p.n-int64(n), p.sent+int64(n)
 	}
@@ -230,4 +237,8 @@ func (p *piece) sendZeroes(fd int) (blocked bool, err error) {
 		p.n -= int64(n)
 	}
 	return false, nil
+}
+
+func errShorter(f *os.File) error {
+	return fmt.Errorf("%s became shorter while it was sent: %w", f.Name(), io.ErrUnexpectedEOF)
 }

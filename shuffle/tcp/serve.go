@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"sync"
-	"syscall"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -23,7 +22,7 @@ import (
 // sends.
 type server struct {
 	*Server
-	sock *net.TCPConn
+	wire *wire
 	in   *frames
 	out  *outbox
 	log  *slog.Logger
@@ -46,9 +45,10 @@ type server struct {
 }
 
 func newServer(s *Server, sock *net.TCPConn) *server {
+	w := &wire{sock: sock}
 	c := &server{
-		Server: s, sock: sock, in: newFrames(sock),
-		log: s.opts.Log.With("transport", Name, "peer", sock.RemoteAddr().String()),
+		Server: s, wire: w, in: newFrames(w),
+		log: s.opts.Log.With("transport", w.name(), "peer", sock.RemoteAddr().String()),
 	}
 	c.in.most, c.since = maxStrange, time.Now()
 	c.ctx, c.cancel = context.WithCancelCause(s.ctx)
@@ -59,12 +59,7 @@ func newServer(s *Server, sock *net.TCPConn) *server {
 func (c *server) run() {
 	err := c.greet()
 	if err == nil {
-		var rc syscall.RawConn
-		if rc, err = c.sock.SyscallConn(); err == nil {
-			c.out = newOutbox(rc, c.end)
-		}
-	}
-	if err == nil {
+		c.out = newOutbox(c.wire, c.end)
 		expiry := time.NewTicker(handleIdle / 2)
 		expired := make(chan struct{})
 		go func() {
@@ -89,7 +84,7 @@ func (c *server) run() {
 // end ends the connection. The first error is the cause.
 func (c *server) end(err error) {
 	c.once.Do(func() {
-		_ = c.sock.Close() // first, so that nothing cancelled is taken for an answer
+		_ = c.wire.sock.Close() // first, so that nothing cancelled is taken for an answer
 		c.cancel(err)
 		if errors.Is(err, io.EOF) || errors.Is(err, errClosed) {
 			return
@@ -129,13 +124,21 @@ func (c *server) tidy(now time.Time) {
 	}
 }
 
-// greet exchanges Hello.
+// greet exchanges Hello, under TLS where the peer begins with that. All of it has to be done within the time for a greeting.
 func (c *server) greet() error {
-	if err := tune(c.sock, c.opts.PeerTimeout); err != nil {
+	if err := c.wire.tune(c.opts.PeerTimeout); err != nil {
 		return err
 	}
-	if err := c.sock.SetDeadline(time.Now().Add(greeting)); err != nil {
+	if err := c.wire.sock.SetDeadline(time.Now().Add(greeting)); err != nil {
 		return err
+	}
+	if sealed, err := c.wire.beginsTLS(); err != nil {
+		return err
+	} else if sealed {
+		if err := c.wire.accept(c.identity); err != nil {
+			return err
+		}
+		c.log = c.opts.Log.With("transport", c.wire.name(), "peer", c.wire.sock.RemoteAddr().String())
 	}
 	msg, payload, err := c.in.next()
 	if err != nil {
@@ -151,7 +154,7 @@ func (c *server) greet() error {
 	hello := req.GetHello()
 	if v := hello.GetVersion(); v != protocol {
 		detail := fmt.Sprintf("this daemon speaks version %d of the protocol, not %d; install the same version of weft on all nodes", protocol, v)
-		_, _ = writeMessage(c.sock, &peerpb.Response{Kind: &peerpb.Response_Refused{Refused: &peerpb.Refused{Detail: detail}}})
+		_, _ = writeMessage(c.wire, &peerpb.Response{Kind: &peerpb.Response_Refused{Refused: &peerpb.Refused{Detail: detail}}})
 		return errors.New(detail)
 	}
 	if n := len(hello.GetGroup()); n != 0 && n != groupLen {
@@ -160,12 +163,16 @@ func (c *server) greet() error {
 	if n := len(hello.GetNonce()); n != auth.NonceLen {
 		return fmt.Errorf("a hello with a nonce of %d bytes", n)
 	}
-	sent, err := writeMessage(c.sock, &peerpb.Response{Kind: &peerpb.Response_Hello{Hello: c.opts.hello()}})
+	sent, err := writeMessage(c.wire, &peerpb.Response{Kind: &peerpb.Response_Hello{Hello: c.opts.hello(c.wire)}})
 	if err != nil {
 		return err
 	}
-	c.group, c.binding = hello.GetGroup(), auth.Bind(msg, sent)
-	return c.sock.SetDeadline(time.Time{})
+	c.group = hello.GetGroup()
+	if c.binding, err = c.wire.bind(msg, sent); err != nil {
+		return err
+	}
+	c.wire.greeted()
+	return c.wire.sock.SetDeadline(time.Time{})
 }
 
 func (c *server) receive() error {
@@ -251,7 +258,7 @@ func (c *server) serveLocate(m *peerpb.Locate, size int) error {
 		return c.answer(g, id, serve.Refuse(len(blocks), refused), req.EagerBlock, 0, nil)
 	}
 	var want *exposure
-	if m.GetParts() && c.opts.Direct != nil {
+	if m.GetParts() && c.opts.direct(c.wire) {
 		want = &exposure{req.App, m.GetInvitation()}
 	}
 	c.locates.Go(func() {

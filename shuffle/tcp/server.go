@@ -28,6 +28,7 @@ type Server struct {
 	listener *net.TCPListener
 	src      shuffle.Source
 	metrics  *metrics.Set
+	identity identity
 	ctx      context.Context // ends with Close: requests being resolved end then
 	cancel   context.CancelFunc
 	tasks    sync.WaitGroup
@@ -41,7 +42,10 @@ type Server struct {
 
 // NewServer returns a server on a listener, which it owns from now on. Serve has to be called for anything to be answered.
 func NewServer(l *net.TCPListener, opts Options, src shuffle.Source, m *metrics.Set) *Server {
-	s := &Server{opts: opts.withDefaults(), listener: l, src: src, metrics: m, conns: make(map[*server]struct{}), most: maxConns, groups: newGroups(m)}
+	s := &Server{
+		opts: opts.withDefaults(), listener: l, src: src, metrics: m, identity: newIdentity(),
+		conns: make(map[*server]struct{}), most: maxConns, groups: newGroups(m),
+	}
 	if s.opts.MaxConns > 0 {
 		s.most = min(s.most, s.opts.MaxConns)
 	}

@@ -11,17 +11,16 @@ import (
 
 // tune sets what a connection between daemons needs: no delay of small frames (net's default), and an end when the peer's host is gone
 // while nothing is sent (keepalive) or something is (TCP_USER_TIMEOUT).
-func tune(sock *net.TCPConn, timeout time.Duration) error {
-	err := sock.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: timeout, Interval: max(timeout/4, time.Second), Count: 4})
+func (w *wire) tune(timeout time.Duration) error {
+	err := w.sock.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: timeout, Interval: max(timeout/4, time.Second), Count: 4})
 	if err != nil {
 		return fmt.Errorf("keepalive: %w", err)
 	}
-	rc, err := sock.SyscallConn()
-	if err != nil {
+	if w.rc, err = w.sock.SyscallConn(); err != nil {
 		return err
 	}
 	var opt error
-	err = rc.Control(func(fd uintptr) {
+	err = w.rc.Control(func(fd uintptr) {
 		opt = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(timeout.Milliseconds()))
 	})
 	if err = errors.Join(err, opt); err != nil {

@@ -59,7 +59,12 @@ func dial(t testing.TB, peer shuffle.PeerAddr) shuffle.Conn {
 
 func dialWith(t testing.TB, opts tcp.Options, peer shuffle.PeerAddr) shuffle.Conn {
 	t.Helper()
-	c, err := tcp.New(opts).Dial(t.Context(), peer)
+	return dialBy(t, tcp.New(opts), peer)
+}
+
+func dialBy(t testing.TB, by *tcp.Transport, peer shuffle.PeerAddr) shuffle.Conn {
+	t.Helper()
+	c, err := by.Dial(t.Context(), peer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,13 +74,35 @@ func dialWith(t testing.TB, opts tcp.Options, peer shuffle.PeerAddr) shuffle.Con
 
 func TestConformance(t *testing.T) {
 	for _, host := range []string{"127.0.0.1", "::1"} {
-		t.Run(host, func(t *testing.T) {
-			transporttest.Run(t, func(t *testing.T, src shuffle.Source) transporttest.Link {
-				s, peer := listen(t, src, "tcp", host)
-				return transporttest.Link{Conn: dial(t, peer), Kill: func() { _ = s.Close() }}
+		for _, w := range ways {
+			t.Run(w.name+"/"+host, func(t *testing.T) {
+				transporttest.Run(t, func(t *testing.T, src shuffle.Source) transporttest.Link {
+					s, peer := listen(t, src, "tcp", host)
+					return transporttest.Link{Conn: dialBy(t, w.transport(options(readerID)), peer), Kill: func() { _ = s.Close() }}
+				})
 			})
-		})
+		}
 	}
+}
+
+// Who asks for a daemon finds the one that has taken over from it, and both prove what they have to each other.
+func TestFormerDaemon(t *testing.T) {
+	eachWay(t, func(t *testing.T, w way) {
+		former, unknown := [16]byte{7}, [16]byte{8}
+		src := transporttest.NewSource(t)
+		src.Admit(anApp)
+		opts := options(ownerID)
+		opts.Former = [][16]byte{{6}, former}
+		_, peer := listenWith(t, opts, src, "tcp", "127.0.0.1")
+		peer.DaemonID = former
+		if err := tcp.Open(dialBy(t, w.transport(options(readerID)), peer), anApp); err != nil {
+			t.Error(err)
+		}
+		peer.DaemonID = unknown
+		if _, err := w.transport(options(readerID)).Dial(t.Context(), peer); err == nil || !strings.Contains(err.Error(), "another daemon answers there") {
+			t.Errorf("who asks for another one: %v", err)
+		}
+	})
 }
 
 // Who asks for any daemon hears which one answered; who asks for one gets no other.

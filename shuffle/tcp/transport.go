@@ -23,8 +23,11 @@ import (
 	"weft/shuffle/quota"
 )
 
-// Name is the transport's name.
-const Name = "tcp"
+// The transports' names: without and with TLS.
+const (
+	Name    = "tcp"
+	NameTLS = "tcp+tls"
+)
 
 const (
 	protocol = 3  // version of proto/peer.proto
@@ -34,7 +37,7 @@ const (
 // Options are what both sides of a connection need.
 type Options struct {
 	DaemonID    [16]byte      // of this daemon
-	Former      [][16]byte    // of daemons before it, ; who looks for one of them has found it
+	Former      [][16]byte    // of daemons before it; who looks for one of them has found it
 	PeerTimeout time.Duration // a peer that is silent for so long is lost; 0: ten seconds
 	Streams     int           // connections for Reads that a dialler opens, beside the one for requests; at least one
 	Log         *slog.Logger
@@ -56,12 +59,19 @@ type Quotas struct {
 
 // Transport dials peers. It keeps nothing between calls.
 type Transport struct {
-	opts Options
+	opts   Options
+	sealed bool // under TLS
 }
 
 // New returns the transport for the daemon that opts names.
 func New(opts Options) *Transport {
 	return &Transport{opts: opts.withDefaults()}
+}
+
+// NewTLS is the same with connections that are under TLS 1.3 from their first byte on: the only ones on which an application is opened whose blocks
+// have to be encrypted. Nothing on them is read without the owner's processor.
+func NewTLS(opts Options) *Transport {
+	return &Transport{opts: opts.withDefaults(), sealed: true}
 }
 
 func (o Options) withDefaults() Options {
@@ -84,8 +94,13 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Name is "tcp".
-func (t *Transport) Name() string { return Name }
+// Name is "tcp" or "tcp+tls".
+func (t *Transport) Name() string {
+	if t.sealed {
+		return NameTLS
+	}
+	return Name
+}
 
 // Dial tries the peer's hosts one after the other, until the daemon that is meant answers. Each gets an equal share of the time that is
 // left until ctx's deadline.
@@ -114,7 +129,7 @@ func (t *Transport) dialHost(ctx context.Context, host string, peer shuffle.Peer
 	addr := net.JoinHostPort(host, strconv.Itoa(int(peer.Port)))
 	group := make([]byte, groupLen)
 	_, _ = rand.Read(group) // never fails
-	b := newBundle(1+t.opts.Streams, t.opts.Metrics, t.opts.Log.With("transport", Name, "peer", addr))
+	b := newBundle(1+t.opts.Streams, t.opts.Metrics, t.opts.Log.With("transport", t.Name(), "peer", addr))
 	var err error
 	if b.conns[0], err = t.dialOne(ctx, addr, peer.DaemonID, group); err != nil {
 		return nil, err
@@ -135,12 +150,12 @@ func (t *Transport) dialHost(ctx context.Context, host string, peer shuffle.Peer
 	if ctx.Err() != nil {
 		for _, c := range b.conns {
 			if c != nil {
-				_ = c.sock.Close()
+				_ = c.wire.sock.Close()
 			}
 		}
 		return nil, context.Cause(ctx)
 	}
-	if t.opts.Direct != nil && b.conns[0].hello.Direct() {
+	if t.opts.direct(b.conns[0].wire) && b.conns[0].hello.Direct() {
 		b.direct = newDirect(b, t.opts)
 	}
 	b.start(t.opts.PeerTimeout)
@@ -169,19 +184,22 @@ func (t *Transport) dialOne(ctx context.Context, addr string, want [16]byte, gro
 
 // greet exchanges Hello.
 func (t *Transport) greet(sock *net.TCPConn, want [16]byte, group []byte) (*conn, error) {
-	if err := tune(sock, t.opts.PeerTimeout); err != nil {
+	w := &wire{sock: sock}
+	if err := w.tune(t.opts.PeerTimeout); err != nil {
 		return nil, err
 	}
-	hello := t.opts.hello()
+	if t.sealed {
+		if err := w.dial(); err != nil {
+			return nil, err
+		}
+	}
+	hello := t.opts.hello(w)
 	hello.Group = group
-	sent, err := writeMessage(sock, &peerpb.Request{Kind: &peerpb.Request_Hello{Hello: hello}})
+	sent, err := writeMessage(w, &peerpb.Request{Kind: &peerpb.Request_Hello{Hello: hello}})
 	if err != nil {
 		return nil, fmt.Errorf("send hello: %w", err)
 	}
-	c, err := newConn(sock)
-	if err != nil {
-		return nil, err
-	}
+	c := newConn(w)
 	msg, payload, err := c.in.next()
 	if err != nil {
 		return nil, fmt.Errorf("read hello: %w", err)
@@ -202,8 +220,11 @@ func (t *Transport) greet(sock *net.TCPConn, want [16]byte, group []byte) (*conn
 	case len(h.GetNonce()) != auth.NonceLen:
 		return nil, fmt.Errorf("no weft daemon answers there: a hello with a nonce of %d bytes", len(h.GetNonce()))
 	}
-	c.binding = auth.Bind(sent, msg)
-	c.hello = helloOf(resp.GetHello(), sock)
+	c.hello = helloOf(resp.GetHello(), w)
+	if c.binding, err = w.bind(sent, msg); err != nil {
+		return nil, err
+	}
+	w.greeted()
 	return c, nil
 }
 
@@ -213,26 +234,30 @@ func isOf(h *peerpb.Hello, id [16]byte) bool {
 	return is(h.GetDaemonId()) || slices.ContainsFunc(h.GetFormerDaemonId(), is)
 }
 
+// direct tells whether blocks may be read without the owner's processor, beside this connection. What is under TLS is there to be encrypted,
+// which such a device does not do.
+func (o Options) direct(w *wire) bool { return o.Direct != nil && w.tls == nil }
+
 // hello is for one connection.
-func (o Options) hello() *peerpb.Hello {
+func (o Options) hello(w *wire) *peerpb.Hello {
 	h := &peerpb.Hello{Version: protocol, DaemonId: o.DaemonID[:], SoftwareVersion: version.String(), Nonce: make([]byte, auth.NonceLen)}
 	_, _ = rand.Read(h.GetNonce()) // never fails
 	for _, id := range o.Former {
 		h.FormerDaemonId = append(h.FormerDaemonId, id[:])
 	}
-	if o.Direct != nil {
+	if o.direct(w) {
 		h.Features |= featureDirect
 	}
 	return h
 }
 
 // writeMessage writes one frame without a payload; for the beginning of a connection, when nobody else writes. It returns the message as it was sent.
-func writeMessage(sock *net.TCPConn, m proto.Message) ([]byte, error) {
+func writeMessage(w *wire, m proto.Message) ([]byte, error) {
 	b, err := marshal(newFrame(nil), m)
 	if err != nil {
 		return nil, err
 	}
-	_, err = sock.Write(b)
+	_, err = w.Write(b)
 	return b[headerLen:], err
 }
 

@@ -3,11 +3,9 @@ package tcp_test
 import (
 	"bytes"
 	"io"
-	"net"
 	"testing"
 	"time"
 
-	"weft/internal/metrics"
 	"weft/internal/pb/peerpb"
 	"weft/shuffle"
 	"weft/shuffle/tcp"
@@ -17,41 +15,43 @@ import (
 // A file is cut after its length was promised. With a checksum zeroes take the place of the missing bytes, and the connection goes on: what others
 // read over it does not end. Without one the connection ends.
 func TestFileCutWhileItIsSent(t *testing.T) {
-	t.Run("checked", func(t *testing.T) {
-		sock, _ := cut(t, func(*transporttest.Source) {})
-		if n, err := io.CopyN(io.Discard, sock, cutSize); err != nil {
-			t.Errorf("%d bytes came (%v)", n, err)
-		}
-		sock.request(&peerpb.Request{Kind: &peerpb.Request_Ping{Ping: &peerpb.Ping{Nonce: 7}}})
-		if resp, _ := answer(t, sock); resp.GetPong().GetNonce() != 7 {
-			t.Errorf("then: %v", resp)
-		}
-	})
-	t.Run("unchecked", func(t *testing.T) {
-		sock, s := cut(t, (*transporttest.Source).Uncheck)
-		n, err := io.Copy(io.Discard, sock)
-		if n > cutSize/2 || isTimeout(err) {
-			t.Errorf("%d bytes came of a file of %d (%v)", n, cutSize/2, err)
-		}
-		// It was this connection's end, not the server's.
-		c := dial(t, shuffle.PeerAddr{Hosts: []string{"127.0.0.1"}, Port: s.Addr().Port(), DaemonID: ownerID})
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
+	eachWay(t, func(t *testing.T, w way) {
+		t.Run("checked", func(t *testing.T) {
+			sock, _ := w.cut(t, func(*transporttest.Source) {})
+			if n, err := io.CopyN(io.Discard, sock, cutSize); err != nil {
+				t.Errorf("%d bytes came (%v)", n, err)
+			}
+			sock.request(&peerpb.Request{Kind: &peerpb.Request_Ping{Ping: &peerpb.Ping{Nonce: 7}}})
+			if resp, _ := answer(t, sock); resp.GetPong().GetNonce() != 7 {
+				t.Errorf("then: %v", resp)
+			}
+		})
+		t.Run("unchecked", func(t *testing.T) {
+			sock, s := w.cut(t, (*transporttest.Source).Uncheck)
+			n, err := io.Copy(io.Discard, sock)
+			if n > cutSize/2 || isTimeout(err) {
+				t.Errorf("%d bytes came of a file of %d (%v)", n, cutSize/2, err)
+			}
+			// It was this connection's end, not the server's.
+			c := dialBy(t, w.transport(options(readerID)), shuffle.PeerAddr{Hosts: []string{"127.0.0.1"}, Port: s.Addr().Port(), DaemonID: ownerID})
+			if err := c.Close(); err != nil {
+				t.Error(err)
+			}
+		})
 	})
 }
 
 const cutSize = 64 << 20 // much more than the sockets take while nobody reads
 
 // cut has a block sent of which half of the file is cut off when its first bytes are on their way.
-func cut(t *testing.T, with func(*transporttest.Source)) (*byHand, *tcp.Server) {
+func (w way) cut(t *testing.T, with func(*transporttest.Source)) (*byHand, *tcp.Server) {
 	t.Helper()
 	const size = cutSize
 	src := transporttest.NewSource(t)
 	with(src)
 	src.AddHole(transporttest.ID(0), size, 0)
 	s, _ := listen(t, src, "tcp", "127.0.0.1")
-	sock, _ := greet(t, s.Addr().String(), hello(3, readerID))
+	sock := w.greet(t, s.Addr().String())
 	sock.request(locateOf(sock.open(shuffle.App{}), transporttest.ID(0)))
 	located, _ := answer(t, sock)
 	handle := located.GetLocated().GetHandle()
@@ -67,36 +67,20 @@ func cut(t *testing.T, with func(*transporttest.Source)) (*byHand, *tcp.Server) 
 
 // From a peer that does not read its answers nothing more is read, and it is given up after weft.peer.timeout.
 func TestUnreadAnswers(t *testing.T) {
-	src := transporttest.NewSource(t)
-	opts := options(ownerID)
-	opts.PeerTimeout = time.Second
-	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := tcp.NewServer(l, opts, src, metrics.NewSet())
-	served := make(chan error, 1)
-	go func() { served <- s.Serve() }()
-	defer func() {
-		_ = s.Close()
-		<-served
-	}()
-	sock, err := net.Dial("tcp", s.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = sock.Close() }()
-	_ = sock.SetDeadline(time.Now().Add(time.Minute))
-	if _, err := sock.Write(requestHello(t, 3)); err != nil {
-		t.Fatal(err)
-	}
-	ping := bytes.Repeat(frame(t, &peerpb.Request{Kind: &peerpb.Request_Ping{Ping: &peerpb.Ping{Nonce: 1 << 60}}}, 0), 1000)
-	for {
-		if _, err := sock.Write(ping); err != nil {
-			if isTimeout(err) {
-				t.Error("the server neither reads nor ends the connection")
+	eachWay(t, func(t *testing.T, w way) {
+		opts := options(ownerID)
+		opts.PeerTimeout = time.Second
+		s, _ := listenWith(t, opts, transporttest.NewSource(t), "tcp", "127.0.0.1")
+		sock := w.greet(t, s.Addr().String())
+		_ = sock.SetDeadline(time.Now().Add(time.Minute))
+		ping := bytes.Repeat(frame(t, &peerpb.Request{Kind: &peerpb.Request_Ping{Ping: &peerpb.Ping{Nonce: 1 << 60}}}, 0), 1000)
+		for {
+			if _, err := sock.Write(ping); err != nil {
+				if isTimeout(err) {
+					t.Error("the server neither reads nor ends the connection")
+				}
+				return
 			}
-			return
 		}
-	}
+	})
 }

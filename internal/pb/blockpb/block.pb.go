@@ -42,7 +42,7 @@ const (
 	Reason_REASON_TOO_LARGE        Reason = 12 // larger than the arena can ever hold in one lease
 	Reason_REASON_TIMEOUT          Reason = 13 // not delivered within spark.weft.fetch.timeout
 	Reason_REASON_CANCELLED        Reason = 14 // the JVM cancelled the request
-	Reason_REASON_ENCRYPTED        Reason = 15 // spark.network.crypto or SSL RPC is on
+	Reason_REASON_ENCRYPTED        Reason = 15 // Spark encrypts what goes between executors, and one of the daemons does not
 	Reason_REASON_DISABLED         Reason = 16 // spark.weft.enabled=false, or the shim could not start
 )
 

@@ -545,14 +545,16 @@ func (*ToJvm_CloseBlock) isToJvm_Kind() {}
 func (*ToJvm_DropSegment) isToJvm_Kind() {}
 
 type Hello struct {
-	state           protoimpl.MessageState `protogen:"open.v1"`
-	Version         uint32                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`   // of this protocol: 1
-	Features        uint64                 `protobuf:"varint,2,opt,name=features,proto3" json:"features,omitempty"` // bits that this side understands. Bit 0: its map outputs are to outlive it
-	AppId           string                 `protobuf:"bytes,3,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
-	AppToken        []byte                 `protobuf:"bytes,4,opt,name=app_token,json=appToken,proto3" json:"app_token,omitempty"` // the application's secret: 32 bytes that its executors share; the first session of an application fixes it
-	ExecutorId      string                 `protobuf:"bytes,5,opt,name=executor_id,json=executorId,proto3" json:"executor_id,omitempty"`
-	LocalDirs       []string               `protobuf:"bytes,6,rep,name=local_dirs,json=localDirs,proto3" json:"local_dirs,omitempty"`                   // absolute; map outputs and disk blocks lie below these
-	SoftwareVersion string                 `protobuf:"bytes,7,opt,name=software_version,json=softwareVersion,proto3" json:"software_version,omitempty"` // for the log
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Version uint32                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"` // of this protocol: 1
+	// Bits that this side understands. Bit 0: its map outputs are to outlive it. Bit 1: its application's blocks have to be encrypted between daemons;
+	// where the answer has not this bit, the daemon cannot do that, and whoever said hello ends the session.
+	Features        uint64   `protobuf:"varint,2,opt,name=features,proto3" json:"features,omitempty"`
+	AppId           string   `protobuf:"bytes,3,opt,name=app_id,json=appId,proto3" json:"app_id,omitempty"`
+	AppToken        []byte   `protobuf:"bytes,4,opt,name=app_token,json=appToken,proto3" json:"app_token,omitempty"` // the application's secret: 32 bytes that its executors share; the first session of an application fixes it
+	ExecutorId      string   `protobuf:"bytes,5,opt,name=executor_id,json=executorId,proto3" json:"executor_id,omitempty"`
+	LocalDirs       []string `protobuf:"bytes,6,rep,name=local_dirs,json=localDirs,proto3" json:"local_dirs,omitempty"`                   // absolute; map outputs and disk blocks lie below these
+	SoftwareVersion string   `protobuf:"bytes,7,opt,name=software_version,json=softwareVersion,proto3" json:"software_version,omitempty"` // for the log
 	// host:port of the driver's RPC; with feature bit 0. The daemon serves the map outputs that were registered on after the session's end, as
 	// long as a connection of its own to that port stays open. Nothing is sent over it.
 	DriverAddress string `protobuf:"bytes,8,opt,name=driver_address,json=driverAddress,proto3" json:"driver_address,omitempty"`
@@ -1349,7 +1351,7 @@ type Delivered struct {
 	Length        []uint64               `protobuf:"varint,6,rep,packed,name=length,proto3" json:"length,omitempty"`
 	PieceOffset   uint64                 `protobuf:"varint,7,opt,name=piece_offset,json=pieceOffset,proto3" json:"piece_offset,omitempty"` // DELIVERY_PIECES (one entry): where the piece belongs in the block
 	BlockLength   uint64                 `protobuf:"varint,8,opt,name=block_length,json=blockLength,proto3" json:"block_length,omitempty"` // DELIVERY_PIECES: length of the whole block; the last piece ends there. 0 otherwise
-	Transport     string                 `protobuf:"bytes,9,opt,name=transport,proto3" json:"transport,omitempty"`                         // "tcp", "rdma", "mem": what moved the bytes
+	Transport     string                 `protobuf:"bytes,9,opt,name=transport,proto3" json:"transport,omitempty"`                         // "tcp", "tcp+tls", "rdma", "mem": what moved the bytes
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

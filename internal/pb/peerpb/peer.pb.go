@@ -10,6 +10,10 @@
 // cover both hellos as they were sent, the id of Open and the application's id, so what was recorded, sent back or changed on the way
 // proves nothing. docs/design/0010-authentication.md has the exact bytes.
 //
+// A connection may be under TLS 1.3 from its first byte on, which is the first of a handshake (22) then, and of a frame (0) otherwise. What this page
+// says happens inside. Certificates prove nothing; the proofs do, which then cover what the TLS connection exports, too. An application whose blocks
+// have to be encrypted is opened on such a connection alone, by either side's rule; bit 0 of the features is not used on one.
+//
 // A dialler may open several connections as one group: a handle that an application was given on one of them counts on all on which
 // that application was opened, and its handles end with the last of these.
 

@@ -21,6 +21,12 @@ public final class Bridge implements AutoCloseable {
   /** Bit of the features in Hello and Welcome: the executor's map outputs are kept after the session's end. */
   public static final long OUTLIVE = 1;
 
+  /**
+   * Bit of the features in Hello and Welcome: the application's blocks are encrypted between daemons. A daemon that does not promise it is not
+   * used: blocks fail with ENCRYPTED then, as long as there is no other.
+   */
+  public static final long ENCRYPT = 2;
+
   /** A daemon that lets a fetch time out by more than this is hung. */
   private static final long PATIENCE_MS = 5000;
 
@@ -91,7 +97,7 @@ public final class Bridge implements AutoCloseable {
 
   /**
    * Fetches blocks; opens the session if nobody has yet. Where there is no session, every block fails with DAEMON_GONE at once
-   * (while the first is being opened: when that fails).
+   * (while the first is being opened: when that fails), or with ENCRYPTED where the daemon does not do that and would have to.
    *
    * @return cancels the fetch: what was not delivered then fails with CANCELLED
    */
@@ -110,7 +116,7 @@ public final class Bridge implements AutoCloseable {
                   }
                   sink.failed(
                       IntStream.range(0, request.blocks.count()).toArray(),
-                      Reason.REASON_DAEMON_GONE,
+                      supervisor.reason(),
                       supervisor.trouble());
                   return () -> {};
                 });

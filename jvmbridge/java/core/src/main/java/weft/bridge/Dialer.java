@@ -61,7 +61,7 @@ final class Dialer {
   /**
    * Opens a session. Waits, so never on the event loop.
    *
-   * @throws Refused when the daemon does not want it
+   * @throws Refused when the daemon does not want it, or does not encrypt where Hello asks for it
    * @throws IOException when there is no daemon, or none that answers in time
    */
   Session dial(Hello hello, long timeoutMs) throws IOException, InterruptedException {
@@ -75,6 +75,9 @@ final class Dialer {
       Welcome welcome = await(greetings.welcome, deadline);
       if (welcome.getVersion() != VERSION) {
         throw new Refused("it speaks version " + welcome.getVersion() + " of the bridge, this jar " + VERSION);
+      }
+      if ((hello.getFeatures() & ~welcome.getFeatures() & Bridge.ENCRYPT) != 0) {
+        throw Refused.doesNotEncrypt(welcome.getSoftwareVersion());
       }
       Descriptors descriptors = new Descriptors();
       second = connect(deadline, new Frames.Encoder(), descriptors);

@@ -6,6 +6,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import weft.proto.BlockProto.Reason;
 import weft.proto.BridgeProto.Welcome;
 
 /** Keeps a session open: a thread that dials, waits for the end, and dials again with back-off. */
@@ -27,6 +28,7 @@ final class Supervisor {
   private Thread thread; // guarded by this
   private volatile Session session;
   private volatile String trouble = "no session yet";
+  private volatile Reason reason = Reason.REASON_DAEMON_GONE;
   private volatile boolean closed;
 
   Supervisor(
@@ -52,6 +54,11 @@ final class Supervisor {
   /** Why there is none. */
   String trouble() {
     return trouble;
+  }
+
+  /** The same in a word. */
+  Reason reason() {
+    return reason;
   }
 
   synchronized CompletableFuture<Boolean> open() {
@@ -87,6 +94,7 @@ final class Supervisor {
           throw e;
         } catch (Exception e) { // Spark's RPC, written in Scala, throws checked ones that it does not declare
           trouble = said(e);
+          reason = e instanceof Refused ? ((Refused) e).reason : Reason.REASON_DAEMON_GONE;
           if (!failedBefore && !closed) {
             tell(() -> listener.failed(trouble));
           }
@@ -137,6 +145,7 @@ final class Supervisor {
     String cause = opened.end().join();
     session = null;
     trouble = cause;
+    reason = Reason.REASON_DAEMON_GONE;
     if (!closed) {
       tell(() -> listener.lost(cause));
     }

@@ -26,6 +26,7 @@ final class BridgeFixture implements AutoCloseable {
   final Bridge bridge;
   final Map<String, String> conf = new HashMap<>();
   final BlockingQueue<String> told = new LinkedBlockingQueue<>();
+  volatile long features; // of Hello
   volatile Runnable announcing = () -> {}; // what the listener does when a session opens
   final ExecutorService workers = Executors.newFixedThreadPool(2);
 
@@ -43,7 +44,7 @@ final class BridgeFixture implements AutoCloseable {
         new Bridge(
             Settings.of(conf, new HashMap<>()),
             patienceMs,
-            () -> Hello.newBuilder().setVersion(1).setAppId("app").setExecutorId("1").build(),
+            () -> Hello.newBuilder().setVersion(1).setFeatures(features).setAppId("app").setExecutorId("1").build(),
             source,
             new Bridge.Files() {
               @Override

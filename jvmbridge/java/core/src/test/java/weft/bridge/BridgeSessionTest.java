@@ -92,6 +92,27 @@ class BridgeSessionTest {
     }
   }
 
+  /** One of an older release, which does not know what it is asked for. */
+  @Test
+  void aDaemonThatDoesNotEncryptIsNotUsedWhereItWouldHaveTo() throws Exception {
+    try (BridgeFixture f = new BridgeFixture()) {
+      f.features = Bridge.ENCRYPT;
+      f.daemon.features = ~Bridge.ENCRYPT;
+      RecordingSink.Event event = f.fetch(false, "a").next();
+      assertEquals(Reason.REASON_ENCRYPTED, event.reason);
+      assertTrue(event.text.contains("does not encrypt"), event.text);
+      String told = f.told();
+      assertTrue(told.startsWith("failed it does not encrypt"), told);
+      assertEquals(0, f.daemon.descriptorChannels.size(), "the session went no further than Welcome");
+      assertEquals(null, f.daemon.nextWithin(100));
+
+      f.daemon.features = Bridge.ENCRYPT; // another one takes its place
+      assertTrue(f.told().startsWith("opened"));
+      f.fetch(false, "a");
+      assertTrue(f.daemon.next().hasFetch());
+    }
+  }
+
   @Test
   void aSilentDaemonIsGivenUpAfterTheConnectTimeout() throws Exception {
     try (BridgeFixture f = new BridgeFixture(n -> null, 5000, "300ms")) {

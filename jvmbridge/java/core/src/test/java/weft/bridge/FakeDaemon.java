@@ -38,13 +38,16 @@ final class FakeDaemon implements AutoCloseable {
   private final EventLoopGroup loop = new EpollEventLoopGroup(1);
   private final Path socket;
   private final BlockingQueue<ToDaemon> frames = new LinkedBlockingQueue<>();
-  private final BlockingQueue<Channel> descriptorChannels = new LinkedBlockingQueue<>();
+  final BlockingQueue<Channel> descriptorChannels = new LinkedBlockingQueue<>();
   private volatile Channel main;
   private volatile Channel descriptors;
   private Channel server;
 
   /** Set to refuse the next sessions. */
   volatile String refusal;
+
+  /** That the next sessions are promised. */
+  volatile long features;
 
   /** Set to leave the next Hello unanswered. */
   volatile boolean silent;
@@ -186,6 +189,7 @@ final class FakeDaemon implements AutoCloseable {
               .setWelcome(
                   Welcome.newBuilder()
                       .setVersion(1)
+                      .setFeatures(features)
                       .setSessionId(1)
                       .setAttachToken(ByteString.copyFromUtf8("token"))
                       .setDaemonId(ByteString.copyFrom(ID))

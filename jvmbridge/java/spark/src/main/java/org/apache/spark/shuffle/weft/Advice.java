@@ -35,7 +35,8 @@ final class Advice {
       case REASON_CANCELLED:
         return "Its task ended before it came.";
       case REASON_ENCRYPTED:
-        return "weft does not encrypt yet, so it stays out while spark.network.crypto, SASL encryption or spark.ssl.rpc is on.";
+        return "Spark encrypts what goes between executors, and one of the daemons does not: see that all executors have the same"
+            + " spark.network.crypto, spark.authenticate and spark.ssl.rpc keys, and install this version of weft on all nodes.";
       default:
         return "This should not happen; please report it with the log of this executor and its daemon.";
     }

@@ -22,12 +22,10 @@ final class Fetcher {
   private final Traffic traffic;
   private final Workers workers;
   private final TransportConf transportConf;
-  private final Reason off;
   private final SecondFetch second; // null: what Spark's own client fails has failed
 
   /**
    * @param bridge begins a fetch and gives what cancels it
-   * @param off why weft takes no part, or null
    * @param againMs how long weft is asked again for map outputs that Spark's own client fails; negative: not at all
    */
   Fetcher(
@@ -36,14 +34,12 @@ final class Fetcher {
       Traffic traffic,
       Workers workers,
       TransportConf transportConf,
-      Reason off,
       long againMs) {
     this.peers = peers;
     this.bridge = bridge;
     this.traffic = traffic;
     this.workers = workers;
     this.transportConf = transportConf;
-    this.off = off;
     this.second = againMs < 0 ? null : new SecondFetch(peers, this::inPieces, workers.again, againMs, System::nanoTime);
   }
 
@@ -62,11 +58,6 @@ final class Fetcher {
   void fetch(StockFetch fetch, String[] names) {
     if (isMerged(names[0])) {
       fetch.run(names, null); // pushed and merged blocks are the shuffle service's alone
-      return;
-    }
-    if (off != null) {
-      traffic.fallback(off, names.length, fetch.executor, "see the log above");
-      fetch.run(names, off);
       return;
     }
     CompletableFuture<Endpoint> peer = peers.find(fetch.executor);
@@ -133,10 +124,6 @@ final class Fetcher {
    */
   ManagedBuffer fetchSync(String executor, String name, SyncFailure failed)
       throws InterruptedException {
-    if (off != null) {
-      failed.tell(off, "see the log above");
-      return null;
-    }
     Endpoint peer = peers.await(executor);
     if (peer == null) {
       failed.tell(Reason.REASON_PEER_UNKNOWN, "no usable daemon is known for it");

@@ -9,7 +9,6 @@ import org.apache.spark.storage.BlockManagerMaster;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import weft.conf.Settings;
-import weft.proto.BlockProto.Reason;
 
 /**
  * Puts weft between Spark and its block transfer service, once per SparkEnv. Whatever goes wrong leaves Spark as it was. Comes
@@ -30,17 +29,17 @@ final class Installer {
         LOG.info("weft: spark.weft.enabled=false, blocks go by Spark's own transfer service");
         return;
       }
-      Reason off = null;
       if (SparkSettings.isEncrypted(env.conf())) {
-        off = Reason.REASON_ENCRYPTED;
-        LOG.warn("weft: {} Blocks go by Spark's own transfer service", Advice.on(off));
+        LOG.info(
+            "weft: Spark encrypts what goes between executors, so daemons move this application's blocks under TLS 1.3. RDMA is not used for"
+                + " them, as it does not encrypt");
       } else if (SparkSettings.isAuthenticated(env.conf())) {
         LOG.info(
             "weft: spark.authenticate is on: daemons serve this application's blocks only to daemons that prove to have its secret."
                 + " The blocks cross the network in clear, as with Spark's own transfer service; spark.network.crypto.enabled=true"
                 + " protects them");
       }
-      swap(env.blockManager(), new WeftRuntime(env, settings, off));
+      swap(env.blockManager(), new WeftRuntime(env, settings));
     } catch (Throwable e) { // also a class that this Spark lacks
       LOG.error("weft: could not start, blocks go by Spark's own transfer service: {}", e.getMessage(), e);
       if (env.executorId().equals(DirectoryEndpoint.DRIVER)) {

@@ -26,6 +26,8 @@ final class Traffic {
   private final LongAdder weftBytes = new LongAdder();
   private final LongAdder rdmaBlocks = new LongAdder();
   private final LongAdder rdmaBytes = new LongAdder();
+  private final LongAdder tlsBlocks = new LongAdder();
+  private final LongAdder tlsBytes = new LongAdder();
   private final LongAdder nettyBlocks = new LongAdder();
   private final LongAdder nettyBytes = new LongAdder();
   private final LongAdder lookupsDriver = new LongAdder();
@@ -47,6 +49,9 @@ final class Traffic {
     if (transport.equals("rdma")) {
       rdmaBlocks.increment();
       rdmaBytes.add(bytes);
+    } else if (transport.equals("tcp+tls")) {
+      tlsBlocks.increment();
+      tlsBytes.add(bytes);
     }
   }
 
@@ -87,9 +92,9 @@ final class Traffic {
     }
   }
 
-  /** Installer and WeftRuntime warn of these themselves, before any block is asked for. */
+  /** WeftRuntime warns of this itself, before any block is asked for. */
   private static boolean isWarnedOf(Reason reason) {
-    return reason == Reason.REASON_ENCRYPTED || reason == Reason.REASON_DAEMON_GONE;
+    return reason == Reason.REASON_DAEMON_GONE;
   }
 
   static String word(Reason reason) {
@@ -118,13 +123,20 @@ final class Traffic {
         "rdma_blocks=%d rdma_bytes=%d rdma_device=%s rdma_software=%b", rdmaBlocks.sum(), rdmaBytes.sum(), device, software);
   }
 
-  /** The counts of {@link #summary} and {@link #rdma} by name, to be read at any time; those of fallbacks for every reason there is. */
+  /** tls_blocks=... tls_bytes=... (these are also among weft's): what was encrypted between two daemons. */
+  String encrypted() {
+    return String.format("tls_blocks=%d tls_bytes=%d", tlsBlocks.sum(), tlsBytes.sum());
+  }
+
+  /** The counts of {@link #summary}, {@link #rdma} and {@link #encrypted} by name, to be read at any time; those of fallbacks for every reason there is. */
   Map<String, LongSupplier> counts() {
     Map<String, LongSupplier> all = new TreeMap<>();
     all.put("weft_blocks", weftBlocks::sum);
     all.put("weft_bytes", weftBytes::sum);
     all.put("rdma_blocks", rdmaBlocks::sum);
     all.put("rdma_bytes", rdmaBytes::sum);
+    all.put("tls_blocks", tlsBlocks::sum);
+    all.put("tls_bytes", tlsBytes::sum);
     all.put("netty_blocks", nettyBlocks::sum);
     all.put("netty_bytes", nettyBytes::sum);
     for (Reason reason : Reason.values()) {

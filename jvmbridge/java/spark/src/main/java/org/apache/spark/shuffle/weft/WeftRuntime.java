@@ -23,7 +23,6 @@ import weft.conf.Settings;
 import weft.daemon.DaemonLauncher;
 import weft.peers.Endpoint;
 import weft.peers.PeerCache;
-import weft.proto.BlockProto.Reason;
 import weft.proto.BridgeProto.Hello;
 
 /** Everything of weft in one JVM of one application, put together. */
@@ -38,33 +37,24 @@ final class WeftRuntime implements SessionListener {
   private final AtomicBoolean stopped = new AtomicBoolean();
   private final Thread lateSummary = new Thread(this::summariseLate, "weft-summary");
   private final Fetcher fetcher;
-  private final Bridge bridge; // null: weft takes no part
-  private final Directory directory; // null likewise
+  private final Bridge bridge;
+  private final Directory directory;
 
-  /**
-   * @param off why weft takes no part, or null
-   */
-  WeftRuntime(SparkEnv env, Settings settings, Reason off) {
+  WeftRuntime(SparkEnv env, Settings settings) {
     this.env = env;
     this.settings = settings;
-    if (off != null) {
-      this.bridge = null;
-      this.directory = null;
-    } else {
-      this.bridge = newBridge();
-      this.directory = newDirectory();
-    }
-    Traffic traffic = new Traffic(off != null ? (r, blocks, bytes) -> {} : bridge::reportFallback);
+    this.bridge = newBridge();
+    this.directory = newDirectory();
+    Traffic traffic = new Traffic(bridge::reportFallback);
     this.fetcher =
         new Fetcher(
             new PeerCache(this::lookup, settings.peerRetryMs, System::nanoTime),
-            (request, sink) -> bridge.fetch(request, sink),
+            bridge::fetch,
             traffic,
             workers,
             SparkSettings.transportConf(env.conf()),
-            off,
             Outliving.isOn(env.conf()) ? settings.connectTimeoutMs : -1);
-    if (bridge != null && !isDriver()) {
+    if (!isDriver()) {
       try {
         directory.join(); // before any of this executor's blocks can be asked for
       } catch (Throwable e) { // Spark's RPC throws checked exceptions, too
@@ -82,7 +72,7 @@ final class WeftRuntime implements SessionListener {
 
   /** Whether this JVM is to keep where parameter blocks are: where weft fetches them, and notices when they are gone. */
   boolean keepsLocations() {
-    return settings.keepsLocations && bridge != null && !isDriver();
+    return settings.keepsLocations && !isDriver();
   }
 
   private boolean isDriver() {
@@ -122,9 +112,9 @@ final class WeftRuntime implements SessionListener {
     for (java.io.File dir : env.blockManager().diskBlockManager().localDirs()) {
       dirs.add(dir.getAbsolutePath());
     }
-    Hello.Builder hello = Hello.newBuilder();
+    Hello.Builder hello = Hello.newBuilder().setFeatures(SparkSettings.isEncrypted(conf) ? Bridge.ENCRYPT : 0);
     if (Outliving.isOn(conf) && !isDriver()) {
-      hello.setFeatures(Bridge.OUTLIVE).setDriverAddress(SparkSettings.driverAddress(conf));
+      hello.setFeatures(hello.getFeatures() | Bridge.OUTLIVE).setDriverAddress(SparkSettings.driverAddress(conf));
     }
     return hello
         .setVersion(1)
@@ -153,7 +143,7 @@ final class WeftRuntime implements SessionListener {
   // ---- map outputs
 
   void committed(int shuffle, long map, int partitions) {
-    if (bridge != null && !SparkSettings.reusesMapIds(env.conf())) {
+    if (!SparkSettings.reusesMapIds(env.conf())) {
       bridge.registerMapOutput(shuffle, map, partitions);
     }
   }
@@ -162,9 +152,7 @@ final class WeftRuntime implements SessionListener {
     if (directory instanceof DriverDirectory) {
       ((DriverDirectory) directory).end(shuffle);
     }
-    if (bridge != null) {
-      bridge.unregisterShuffle(shuffle);
-    }
+    bridge.unregisterShuffle(shuffle);
   }
 
   private final class ShuffleFiles implements Bridge.Files {
@@ -230,29 +218,22 @@ final class WeftRuntime implements SessionListener {
   /** What this JVM's blocks came by so far. */
   String figures() {
     return String.format(
-        "executor=%s %s leases=%d leaks=%d %s %s",
+        "executor=%s %s leases=%d leaks=%d %s %s %s",
         env.executorId(),
         fetcher.traffic().summary(),
-        leases(),
-        leaks(),
+        bridge.leasesOut(),
+        bridge.leaks(),
         fetcher.traffic().lookups(),
-        fetcher.traffic().rdma());
+        fetcher.traffic().rdma(),
+        fetcher.traffic().encrypted());
   }
 
   /** Has Spark's metrics system show these figures, by a plugin's registry. */
   void show(MetricRegistry registry) {
     Map<String, LongSupplier> all = fetcher.traffic().counts();
-    all.put("leases", this::leases);
-    all.put("leaks", this::leaks);
+    all.put("leases", bridge::leasesOut);
+    all.put("leaks", bridge::leaks);
     PluginMetrics.show(registry, all);
-  }
-
-  private long leases() {
-    return bridge == null ? 0 : bridge.leasesOut();
-  }
-
-  private long leaks() {
-    return bridge == null ? 0 : bridge.leaks();
   }
 
   private String summary() {
@@ -275,9 +256,7 @@ final class WeftRuntime implements SessionListener {
       }
     }
     fetcher.close();
-    if (bridge != null) {
-      bridge.close();
-    }
+    bridge.close();
   }
 
   /** False when the JVM is ending. */

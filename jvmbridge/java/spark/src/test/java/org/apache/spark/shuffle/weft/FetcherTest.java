@@ -50,9 +50,9 @@ class FetcherTest {
   private CompletableFuture<Endpoint> endpoint = CompletableFuture.completedFuture(PEER);
   private int lookups;
 
-  private final Fetcher fetcher = fetcher(null);
+  private final Fetcher fetcher = fetcher();
 
-  private Fetcher fetcher(Reason off) {
+  private Fetcher fetcher() {
     PeerCache peers =
         new PeerCache(
             executor -> {
@@ -62,7 +62,7 @@ class FetcherTest {
             60_000,
             System::nanoTime);
     TransportConf conf = new TransportConf("shuffle", new MapConfigProvider(Collections.emptyMap()));
-    return new Fetcher(peers, bridge::fetch, traffic, workers, conf, off, -1);
+    return new Fetcher(peers, bridge::fetch, traffic, workers, conf, -1);
   }
 
   @AfterEach
@@ -172,11 +172,13 @@ class FetcherTest {
   }
 
   @Test
-  void whenEncryptedNothingGoesByWeft() throws Exception {
-    Fetcher off = fetcher(Reason.REASON_ENCRYPTED);
-    fetch(off, null, "a");
-    assertEquals(0, lookups);
-    assertEquals("b", text(new SyncFetch(off, stock, null, "h", 1, "2").run("b", null)));
+  void whereADaemonDoesNotEncryptBlocksGoByNetty() throws Exception {
+    fetch(fetcher, null, "a");
+    bridge.next().fail(Reason.REASON_ENCRYPTED, 0);
+    listener.await(1);
+    FutureTask<ManagedBuffer> task = sync("b", null);
+    bridge.next().fail(Reason.REASON_ENCRYPTED, 0);
+    assertEquals("b", text(task.get()));
     assertEquals("weft_blocks=0 weft_bytes=0 netty_blocks=2 netty_bytes=2 fallbacks={encrypted=2}", traffic.summary());
   }
 
@@ -308,6 +310,14 @@ class FetcherTest {
     assertEquals("weft_blocks=4 weft_bytes=9100 netty_blocks=0 netty_bytes=0 fallbacks={}", traffic.summary());
     traffic.daemonHas("", false);
     assertEquals("rdma_blocks=3 rdma_bytes=6100 rdma_device=none rdma_software=false", traffic.rdma());
+    assertEquals("tls_blocks=0 tls_bytes=0", traffic.encrypted());
+    fetch(fetcher, null, "c");
+    FakeBridge.Call encrypted = bridge.next();
+    encrypted.transport = "tcp+tls";
+    encrypted.deliver(0, A);
+    listener.await(3);
+    assertEquals("tls_blocks=1 tls_bytes=100", traffic.encrypted());
+    assertEquals("weft_blocks=5 weft_bytes=9200 netty_blocks=0 netty_bytes=0 fallbacks={}", traffic.summary());
     releaseAll();
   }
 

@@ -193,7 +193,7 @@ class ParameterLocationsTest {
             traffic,
             new Workers(),
             new TransportConf("shuffle", new MapConfigProvider(Collections.emptyMap())),
-            null, -1);
+            -1);
     FutureTask<ManagedBuffer> task =
         new FutureTask<>(() -> new SyncFetch(fetcher, stock, locations, "h1", 1, executor).run(WEIGHTS, null));
     new Thread(task).start();

@@ -44,7 +44,7 @@ class SecondFetchTest {
 
   private Fetcher fetcher(long againMs) {
     TransportConf conf = new TransportConf("shuffle", new MapConfigProvider(Collections.emptyMap()));
-    return new Fetcher(peers(), bridge::fetch, traffic, workers, conf, null, againMs);
+    return new Fetcher(peers(), bridge::fetch, traffic, workers, conf, againMs);
   }
 
   private PeerCache peers() {
