@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"weft/internal/invariants"
 )
@@ -34,6 +36,8 @@ type Arena struct {
 	usage usage
 	done  chan struct{}
 	kicks chan struct{} // one token: some waiter ought to try grow again
+
+	kicking atomic.Bool // kickAfter is under way
 
 	mu      sync.Mutex
 	regions []*region // in order of their numbers
@@ -200,6 +204,20 @@ func (a *Arena) kick() {
 	}
 }
 
+// kickAfter is kickIfWaiting after a while, once for all who ask meanwhile.
+func (a *Arena) kickAfter(d time.Duration) {
+	if a.kicking.Swap(true) {
+		return
+	}
+	time.AfterFunc(d, func() {
+		a.kicking.Store(false)
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.kickIfWaiting()
+	})
+}
+
+// kickIfWaiting is kick, where anybody waits. mu is held.
 func (a *Arena) kickIfWaiting() {
 	if len(a.waiters) > 0 {
 		a.kick()

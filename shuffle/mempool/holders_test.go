@@ -1,8 +1,10 @@
 package mempool_test
 
 import (
+	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"weft/shuffle/mempool"
 	"weft/shuffle/quota"
@@ -78,6 +80,27 @@ func TestEmptyRegionsOfWhoHasLess(t *testing.T) {
 	l := alloc(t, modest, 2*mib)
 	if got := budget.Usage()["greedy"].Allocated; got > mib {
 		t.Errorf("the greedy keeps %d empty bytes that the modest needs", got)
+	}
+	l.Release()
+}
+
+// Who has as much as the other, and waits while the other's regions become empty, gets them.
+func TestEmptyRegionsOfWhoHasAsMuch(t *testing.T) {
+	budget := mempool.NewBudgetOf(quota.New(4*mib, 100, nil))
+	one, other := heldArena(t, budget, "one"), heldArena(t, budget, "other")
+	var freed []*mempool.Lease
+	for range 2 {
+		freed = append(freed, alloc(t, one, mib))
+		defer alloc(t, other, mib).Release()
+	}
+	for _, l := range freed {
+		l.Release()
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	l, err := other.Alloc(ctx, mib)
+	if err != nil {
+		t.Fatal(err)
 	}
 	l.Release()
 }

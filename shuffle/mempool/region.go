@@ -195,6 +195,13 @@ func (a *Arena) drop(regions []*region) {
 	}
 }
 
+// hasEmpty tells whether there are regions without leases.
+func (a *Arena) hasEmpty() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.ContainsFunc(a.regions, func(r *region) bool { return r.leases == 0 })
+}
+
 // dropEmpty gives up regions of at least n bytes, as far as there are, that have been empty for so long, for another arena, and tells whether
 // any went.
 func (a *Arena) dropEmpty(n int64, idle time.Duration) bool {
