@@ -85,10 +85,11 @@ func (c *fileCache) reserve(app string) *BlockError {
 	c.open++
 	idle := c.evict()
 	var err *BlockError
-	for !c.quota.Take(app, 1) && err == nil {
+	for err == nil && !c.quota.Try(app, 1) {
 		if own := c.idleOf(app); own != nil {
 			idle = append(idle, c.detach(own)...)
 		} else {
+			c.quota.Refused()
 			err = Errorf(ReasonNoSpace, "the application's share (weft.app.share) of the data files that may be open is in use for blocks being served; "+
 				"raise the limit of open files (LimitNOFILE)")
 		}

@@ -38,6 +38,7 @@ type Arena struct {
 	kicks chan struct{} // one token: some waiter ought to try grow again
 
 	kicking atomic.Bool // kickAfter is under way
+	short   atomic.Bool // it was the budget that had no room the last time it was to grow, not its own limit
 
 	mu      sync.Mutex
 	regions []*region // in order of their numbers
@@ -100,6 +101,9 @@ func (a *Arena) Alloc(ctx context.Context, n int) (*Lease, error) {
 			a.grow()
 		case <-ctx.Done():
 			if a.giveUp(w) {
+				if a.short.Load() {
+					a.opts.Budget.bytes.Refused()
+				}
 				return nil, fmt.Errorf("%w: %d bytes (%w)", ErrNoSpace, n, context.Cause(ctx))
 			}
 			return w.lease, w.err

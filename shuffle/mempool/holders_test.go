@@ -104,3 +104,35 @@ func TestEmptyRegionsOfWhoHasAsMuch(t *testing.T) {
 	}
 	l.Release()
 }
+
+type count int
+
+func (c *count) Inc() { *c++ }
+
+// An Alloc that gives up is counted as refused once, where it was the share that had no room.
+func TestRefusalsAreCounted(t *testing.T) {
+	var refused count
+	budget := mempool.NewBudgetOf(quota.New(64*mib, 50, &refused))
+	a, b := heldArena(t, budget, "app"), heldArena(t, budget, "app") // may have 16 each
+	ended, end := context.WithCancel(t.Context())
+	end()
+	fill := func(arena *mempool.Arena) {
+		t.Helper()
+		for range 16 {
+			l := alloc(t, arena, mib)
+			t.Cleanup(l.Release)
+		}
+		if _, err := arena.Alloc(ended, mib); !errors.Is(err, mempool.ErrNoSpace) {
+			t.Errorf("%v", err)
+		}
+	}
+	fill(a)
+	fill(b)
+	if refused != 0 {
+		t.Errorf("%d refusals were counted, where the arenas' own limits had no room", refused)
+	}
+	c := heldArena(t, budget, "app")
+	if _, err := c.Alloc(ended, mib); !errors.Is(err, mempool.ErrNoSpace) || refused != 1 {
+		t.Errorf("%v; %d refusals were counted", err, refused)
+	}
+}

@@ -54,6 +54,7 @@ func (a *Arena) growOnce() bool {
 	need := roundUp(w.n, largeAlign)
 	empty := a.makeWay(need)
 	room := a.opts.Max - a.total
+	a.short.Store(false)
 	if room < need {
 		return false
 	}
@@ -68,6 +69,7 @@ func (a *Arena) growOnce() bool {
 
 	a.drop(empty)
 	size := a.opts.Budget.reserve(a, need, want)
+	a.short.Store(size == 0)
 	var r *region
 	var err error
 	if size > 0 {
