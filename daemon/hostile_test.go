@@ -257,13 +257,13 @@ func TestHostileFiles(t *testing.T) {
 	s := besiege(t)
 	defer s.finish()
 	owner, reader := s.join(s.b, "owner"), s.join(s.a, "reader")
-	for i := range uint64(30) {
+	for i := range uint64(6) {
 		owner.mapOutput(t, 0, i, 12<<20)
 		f, err := reader.Fetch(reader.shuffled(owner, 0, i, 1))
 		if err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Duration(i) * time.Millisecond / 2) // nothing is waited for
+		time.Sleep(time.Duration(i) * 5 * time.Millisecond / 2) // nothing is waited for
 		if err := os.Truncate(owner.data(0, i), 1<<20); err != nil {
 			t.Fatal(err)
 		}

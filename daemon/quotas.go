@@ -16,19 +16,19 @@ import (
 	"weft/shuffle/tcp"
 )
 
-// What a daemon has for all applications together, where no option says it. A job of 8 executors with 16 cores each and 100,000 map outputs
-// takes an eighth of each at most.
+// What a daemon has for all applications together, where no option says it. A job alone, with 8 executors of 16 cores each on every node, 48 MiB in
+// flight for each task and 100,000 map outputs, meets none of them with blocks of 2 KiB on average.
 type capacity struct {
 	sessions, requests, inline, mapOutputs, handles, locates, conns, peers int64
 }
 
 var defaultCapacity = capacity{
 	sessions:   1024,
-	requests:   1 << 21,   // blocks, and 64 for each request
+	requests:   1 << 23,   // blocks, of 100 to 250 bytes of memory each, and 64 for each request
 	inline:     256 << 20, // bytes
 	mapOutputs: 512 << 20, // bytes of memory, half a KiB for each
-	handles:    1 << 20,
-	locates:    1 << 30, // bytes of memory
+	handles:    1 << 23,   // of about 220 bytes of memory each
+	locates:    2 << 30,   // bytes of memory
 	conns:      1 << 16,
 	peers:      1 << 13,
 }
@@ -73,7 +73,7 @@ func (q *quotas) ofRegistry(opts *options.Options) shuffle.Quotas {
 	return shuffle.Quotas{
 		Descriptors: q.newPool("directories", openFiles()/8),
 		MapOutputs:  q.newPool("map_outputs", q.mapOutputs),
-		Files:       q.newPool("files", max(openFiles()/2, int64(opts.FilesMax))),
+		Files:       q.newPool("files", max(openFiles()/3*2, int64(opts.FilesMax))), // of which an application alone has half of what may be open
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -33,19 +34,18 @@ func (s *Server) greet(conn *net.UnixConn) {
 		return
 	}
 	log := s.log.With("uid", cred.Uid, "pid", cred.Pid)
-	if !s.meet(cred.Uid) {
-		s.adopt(conn)
-		s.metrics.SessionsRefused.Inc()
-		log.Warn("a connection was closed: too many of this user have not said yet what they are", "connections", maxGreeting)
-		return
-	}
+	s.meet(cred.Uid, conn)
 	_ = conn.SetReadDeadline(time.Now().Add(s.opts.HandshakeTimeout))
 	in := &frameReader{r: bufio.NewReaderSize(conn, readBuffer)}
 	var first bridgepb.ToDaemon
 	err = in.read(&first)
 	_ = conn.SetReadDeadline(time.Time{})
 	s.adopt(conn)
-	s.know(cred.Uid)
+	if !s.know(cred.Uid, conn) {
+		s.metrics.SessionsRefused.Inc()
+		log.Warn("a connection was closed: it has not said what it is, and others of this user want to", "connections", maxGreeting)
+		return
+	}
 	switch kind := first.GetKind().(type) {
 	case *bridgepb.ToDaemon_Hello:
 		s.hello(conn, in, cred, kind.Hello, log)
@@ -62,26 +62,34 @@ func (s *Server) greet(conn *net.UnixConn) {
 	}
 }
 
-// maxGreeting is how many connections of one user may be silent at a time. An executor's say at once what they are.
+// maxGreeting is how many connections of one user may be silent at a time; for one more the oldest is closed. An executor's say at once what
+// they are.
 const maxGreeting = 256
 
-// meet counts a connection whose first frame is waited for, until know; false where its user has too many.
-func (s *Server) meet(uid uint32) bool {
+// meet notes a connection whose first frame is waited for, until know.
+func (s *Server) meet(uid uint32, conn *net.UnixConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.greeting[uid] >= maxGreeting {
-		return false
+	silent := s.greeting[uid]
+	if len(silent) >= maxGreeting {
+		_ = silent[0].Close()
+		silent = slices.Delete(silent, 0, 1)
 	}
-	s.greeting[uid]++
-	return true
+	s.greeting[uid] = append(silent, conn)
 }
 
-func (s *Server) know(uid uint32) {
+// know ends what meet began; false where the connection had to make way meanwhile.
+func (s *Server) know(uid uint32, conn *net.UnixConn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.greeting[uid]--; s.greeting[uid] == 0 {
+	i := slices.Index(s.greeting[uid], conn)
+	if i < 0 {
+		return false
+	}
+	if s.greeting[uid] = slices.Delete(s.greeting[uid], i, i+1); len(s.greeting[uid]) == 0 {
 		delete(s.greeting, uid)
 	}
+	return true
 }
 
 // hello answers Hello, and runs the session to its end if the executor is welcome.

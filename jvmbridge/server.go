@@ -75,7 +75,7 @@ type Server struct {
 
 	mu        sync.Mutex
 	closed    bool
-	greeting  map[uint32]int // connections that have not said what they are, by user
+	greeting  map[uint32][]*net.UnixConn // that have not said what they are, by user, oldest first
 	listeners map[net.Listener]struct{}
 	conns     map[*net.UnixConn]struct{} // not yet part of a session
 	sessions  map[uint64]*session
@@ -94,7 +94,7 @@ func NewServer(opts Options, registry *shuffle.Registry, fetcher Fetcher, budget
 	return &Server{
 		opts: opts, registry: registry, fetcher: fetcher, budget: budget, metrics: m, log: log,
 		listeners: map[net.Listener]struct{}{},
-		greeting:  map[uint32]int{},
+		greeting:  map[uint32][]*net.UnixConn{},
 		conns:     map[*net.UnixConn]struct{}{},
 		sessions:  map[uint64]*session{},
 	}

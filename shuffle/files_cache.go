@@ -12,7 +12,7 @@ import (
 )
 
 // fileCache keeps data files open between requests. Files in use are counted by reference; idle ones are closed, the least recently used
-// first, as soon as more than max are open. When that many are in use, more are opened all the same, up to half of what the process may
+// first, as soon as more than max are open. When that many are in use, more are opened all the same, up to two thirds of what the process may
 // open: beyond it blocks are refused with ReasonNoSpace, so that sockets can still be accepted.
 type fileCache struct {
 	max, hard int
@@ -46,7 +46,7 @@ func newFileCache(most int, quotas *quota.Pool, gauge prometheus.Gauge, closing 
 	var limit unix.Rlimit
 	c.hard = c.max
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err == nil {
-		c.hard = max(c.max, int(min(limit.Cur/2, 1<<30)))
+		c.hard = max(c.max, int(min(limit.Cur/3*2, 1<<30)))
 	}
 	return c
 }
@@ -85,10 +85,11 @@ func (c *fileCache) reserve(app string) *BlockError {
 	c.open++
 	idle := c.evict()
 	var err *BlockError
-	for !c.quota.Take(app, 1) && err == nil {
+	for err == nil && !c.quota.Try(app, 1) {
 		if own := c.idleOf(app); own != nil {
 			idle = append(idle, c.detach(own)...)
 		} else {
+			c.quota.Refused()
 			err = Errorf(ReasonNoSpace, "the application's share (weft.app.share) of the data files that may be open is in use for blocks being served; "+
 				"raise the limit of open files (LimitNOFILE)")
 		}

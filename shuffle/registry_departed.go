@@ -63,9 +63,10 @@ func (r *Registry) shrink() {
 
 // takeDescriptors takes n descriptors for the application. Where it has too many, its executors that have ended are given up, who ended first.
 func (r *Registry) takeDescriptors(app string, n int64) bool {
-	for !r.quotas.Descriptors.Take(app, n) {
+	for !r.quotas.Descriptors.Try(app, n) {
 		e := r.oldest(app)
 		if e == nil {
+			r.quotas.Descriptors.Refused()
 			return false
 		}
 		if !r.pick(e) {

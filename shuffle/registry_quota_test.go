@@ -9,6 +9,10 @@ import (
 	"weft/shuffle/quota"
 )
 
+type refusals int
+
+func (r *refusals) Inc() { *r++ }
+
 // Each thing that a registry holds: what one application takes of it leaves another one its share, and all of it comes back.
 
 func TestDirectoriesOfOneApplication(t *testing.T) {
@@ -89,7 +93,8 @@ func TestMapOutputsOfOneApplication(t *testing.T) {
 }
 
 func TestFilesOfOneApplication(t *testing.T) {
-	pool := quota.New(8, 75, nil)
+	var refused refusals
+	pool := quota.New(8, 75, &refused)
 	n := newNode(t, RegistryOptions{FilesMax: 8, Quotas: Quotas{Files: pool}}, nil)
 	locate := func(mapID uint64) Found {
 		t.Helper()
@@ -108,6 +113,9 @@ func TestFilesOfOneApplication(t *testing.T) {
 			held = append(held, f)
 		}
 	}
+	if refused != 2 {
+		t.Errorf("%d refusals were counted of two", refused)
+	}
 	if pool.Take("another", 2) {
 		t.Error("more than 75 % of the two that are left")
 	}
@@ -121,6 +129,9 @@ func TestFilesOfOneApplication(t *testing.T) {
 		t.Errorf("with an idle file: %v", f.Err)
 	} else {
 		f.Close()
+	}
+	if refused != 3 { // the other one's
+		t.Errorf("%d refusals were counted after an idle file made way", refused)
 	}
 	for _, f := range held[1:] {
 		f.Close()
@@ -172,7 +183,8 @@ func TestLayoutsOfOneApplication(t *testing.T) {
 
 // Where an application has too many directories open, its executors that have ended make way for those that live.
 func TestExecutorsThatHaveEndedMakeWay(t *testing.T) {
-	pool := quota.New(14, 100, nil)
+	var refused refusals
+	pool := quota.New(14, 100, &refused)
 	keeping := &Keeping{
 		Name: "weft-kept-test", Record: func(Left) (func(), error) { return func() {}, nil },
 		Watch: func(string, func(error)) func() { return func() {} }, Departed: func(int) {},
@@ -192,5 +204,11 @@ func TestExecutorsThatHaveEndedMakeWay(t *testing.T) {
 	}
 	if got := n.registry.Status(); len(got) != 2 || got[0].Executor == "1" {
 		t.Errorf("%+v", got)
+	}
+	if refused != 0 {
+		t.Errorf("%d refusals were counted where room was made", refused)
+	}
+	if _, err := n.join(n.app, "4", t.TempDir(), t.TempDir(), t.TempDir(), t.TempDir()); err == nil || refused != 1 {
+		t.Errorf("one too many: %v, %d refusals were counted", err, refused)
 	}
 }

@@ -56,6 +56,8 @@ func TestKernelHere(t *testing.T) {
 	m := machineOf(t, nil, nil)
 	m.memfd(t.Context()).is(t, OK, "seals", "")
 	m.openat2(t.Context()).is(t, OK, "below a directory", "")
+	m.nofileOf(4096).is(t, Warn, "can reach 153 peers", "LimitNOFILE")
+	m.nofileOf(1<<16).is(t, OK, "65536", "")
 	m.opts.FilesMax = math.MaxInt32
 	m.nofile(t.Context()).is(t, Fail, "weft.files.max and connections need 2147484543", "LimitNOFILE")
 }

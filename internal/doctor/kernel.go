@@ -99,10 +99,11 @@ func (m *machine) devShm(context.Context) Result {
 	return ok("%s, which does not limit weft: segments are memfds", status.Bytes(int64(fs.Blocks)*fs.Bsize))
 }
 
-// Descriptors that a daemon needs beside those of the files served.
+// Descriptors that a daemon needs beside those of the files served; ampleFiles is of all.
 const (
-	reservedFiles = 256 // sessions' sockets, segments and what else is open
-	manyPeers     = 64  // a cluster of that size is planned for: both sides open 1 + weft.tcp.streams connections
+	reservedFiles = 256     // sessions' sockets, segments and what else is open
+	ampleFiles    = 1 << 16 // with fewer, a large application meets its share of them
+	manyPeers     = 64      // a cluster of that size is planned for: both sides open 1 + weft.tcp.streams connections
 )
 
 func (m *machine) nofile(context.Context) Result {
@@ -110,10 +111,19 @@ func (m *machine) nofile(context.Context) Result {
 	if err != nil {
 		return warn("", "%v", err)
 	}
+	return m.nofileOf(soft)
+}
+
+func (m *machine) nofileOf(soft uint64) Result {
 	need := uint64(m.opts.FilesMax + reservedFiles + manyPeers*2*(1+m.opts.TCPStreams))
 	text := limitText(soft, func(n uint64) string { return strconv.FormatUint(n, 10) })
 	if soft < need {
 		return fail("raise it (LimitNOFILE=, ulimit -n) or lower weft.files.max", "%s, weft.files.max and connections need %d", text, need)
+	}
+	if soft < ampleFiles {
+		peers := soft / 4 / uint64(1+m.opts.TCPStreams) * uint64(m.opts.AppShare) / 100
+		return warn(fmt.Sprintf("raise it to %d (LimitNOFILE=, ulimit -n)", ampleFiles),
+			"%s: by its share of it (weft.app.share) an application can reach %d peers", text, peers)
 	}
 	return ok("%s", text)
 }

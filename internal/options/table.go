@@ -22,7 +22,8 @@ func (o *Options) table() []Option {
 			&networksValue{&o.NetCIDR},
 		},
 		{
-			"weft.memory.max", "size", "1g", "What the arenas of all sessions may hold together: the bound of the daemon's shared memory.",
+			"weft.memory.max", "size", "1g", "What the arenas of all sessions may hold together: the bound of the daemon's shared memory. " +
+				"One application has at most `weft.app.share` of it, also when it is alone: 768m by default.",
 			&sizeValue{&o.MemoryMax},
 		},
 		{

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"weft/internal/invariants"
 )
@@ -34,6 +36,9 @@ type Arena struct {
 	usage usage
 	done  chan struct{}
 	kicks chan struct{} // one token: some waiter ought to try grow again
+
+	kicking atomic.Bool // kickAfter is under way
+	short   atomic.Bool // it was the budget that had no room the last time it was to grow, not its own limit
 
 	mu      sync.Mutex
 	regions []*region // in order of their numbers
@@ -96,6 +101,9 @@ func (a *Arena) Alloc(ctx context.Context, n int) (*Lease, error) {
 			a.grow()
 		case <-ctx.Done():
 			if a.giveUp(w) {
+				if a.short.Load() {
+					a.opts.Budget.bytes.Refused()
+				}
 				return nil, fmt.Errorf("%w: %d bytes (%w)", ErrNoSpace, n, context.Cause(ctx))
 			}
 			return w.lease, w.err
@@ -200,6 +208,20 @@ func (a *Arena) kick() {
 	}
 }
 
+// kickAfter is kickIfWaiting after a while, once for all who ask meanwhile.
+func (a *Arena) kickAfter(d time.Duration) {
+	if a.kicking.Swap(true) {
+		return
+	}
+	time.AfterFunc(d, func() {
+		a.kicking.Store(false)
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.kickIfWaiting()
+	})
+}
+
+// kickIfWaiting is kick, where anybody waits. mu is held.
 func (a *Arena) kickIfWaiting() {
 	if len(a.waiters) > 0 {
 		a.kick()

@@ -67,19 +67,25 @@ func (b *Budget) reserve(a *Arena, need, want int64) int64 {
 	if n := b.tryReserve(a, need, want); n > 0 {
 		return n
 	}
+	spared := false
 	for _, other := range b.others(a) {
-		if other.dropEmpty(need, b.respite(a, other)) {
+		idle := b.respite(a, other)
+		if other.dropEmpty(need, idle) {
 			if n := b.tryReserve(a, need, want); n > 0 {
 				return n
 			}
 		}
+		spared = spared || idle > 0 && other.hasEmpty()
+	}
+	if spared {
+		a.kickAfter(rest)
 	}
 	return 0
 }
 
 // rest is how long an empty region is left to a holder that has less than the one who wants it. Else who takes all that he can get would have
-// the others make theirs anew for each lease; and for ever would be a waste of what nobody uses.
-const rest = time.Second
+// the others make theirs anew for each lease; and for ever would be a waste of what nobody uses. Whoever waits (weft.memory.wait, 1 s) outlasts it.
+const rest = 100 * time.Millisecond
 
 // respite is how long regions of other have to be empty to be given up for a.
 func (b *Budget) respite(a, other *Arena) time.Duration {

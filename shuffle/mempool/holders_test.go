@@ -1,8 +1,10 @@
 package mempool_test
 
 import (
+	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"weft/shuffle/mempool"
 	"weft/shuffle/quota"
@@ -80,4 +82,57 @@ func TestEmptyRegionsOfWhoHasLess(t *testing.T) {
 		t.Errorf("the greedy keeps %d empty bytes that the modest needs", got)
 	}
 	l.Release()
+}
+
+// Who has as much as the other, and waits while the other's regions become empty, gets them.
+func TestEmptyRegionsOfWhoHasAsMuch(t *testing.T) {
+	budget := mempool.NewBudgetOf(quota.New(4*mib, 100, nil))
+	one, other := heldArena(t, budget, "one"), heldArena(t, budget, "other")
+	var freed []*mempool.Lease
+	for range 2 {
+		freed = append(freed, alloc(t, one, mib))
+		defer alloc(t, other, mib).Release()
+	}
+	for _, l := range freed {
+		l.Release()
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	l, err := other.Alloc(ctx, mib)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Release()
+}
+
+type count int
+
+func (c *count) Inc() { *c++ }
+
+// An Alloc that gives up is counted as refused once, where it was the share that had no room.
+func TestRefusalsAreCounted(t *testing.T) {
+	var refused count
+	budget := mempool.NewBudgetOf(quota.New(64*mib, 50, &refused))
+	a, b := heldArena(t, budget, "app"), heldArena(t, budget, "app") // may have 16 each
+	ended, end := context.WithCancel(t.Context())
+	end()
+	fill := func(arena *mempool.Arena) {
+		t.Helper()
+		for range 16 {
+			l := alloc(t, arena, mib)
+			t.Cleanup(l.Release)
+		}
+		if _, err := arena.Alloc(ended, mib); !errors.Is(err, mempool.ErrNoSpace) {
+			t.Errorf("%v", err)
+		}
+	}
+	fill(a)
+	fill(b)
+	if refused != 0 {
+		t.Errorf("%d refusals were counted, where the arenas' own limits had no room", refused)
+	}
+	c := heldArena(t, budget, "app")
+	if _, err := c.Alloc(ended, mib); !errors.Is(err, mempool.ErrNoSpace) || refused != 1 {
+		t.Errorf("%v; %d refusals were counted", err, refused)
+	}
 }

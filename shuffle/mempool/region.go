@@ -54,6 +54,7 @@ func (a *Arena) growOnce() bool {
 	need := roundUp(w.n, largeAlign)
 	empty := a.makeWay(need)
 	room := a.opts.Max - a.total
+	a.short.Store(false)
 	if room < need {
 		return false
 	}
@@ -68,6 +69,7 @@ func (a *Arena) growOnce() bool {
 
 	a.drop(empty)
 	size := a.opts.Budget.reserve(a, need, want)
+	a.short.Store(size == 0)
 	var r *region
 	var err error
 	if size > 0 {
@@ -193,6 +195,13 @@ func (a *Arena) drop(regions []*region) {
 	if err := a.discard(regions); err != nil {
 		slog.Error("memory of a region was not given back; restart the daemon if this repeats", "purpose", a.opts.Purpose, "error", err)
 	}
+}
+
+// hasEmpty tells whether there are regions without leases.
+func (a *Arena) hasEmpty() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.ContainsFunc(a.regions, func(r *region) bool { return r.leases == 0 })
 }
 
 // dropEmpty gives up regions of at least n bytes, as far as there are, that have been empty for so long, for another arena, and tells whether

@@ -22,7 +22,7 @@ type Pool struct {
 }
 
 // New returns a pool of most units, of which a holder may have percent (1 to 100) of what the others leave. refused, unless nil, counts
-// what Take refuses.
+// what Take refuses, and Refused.
 func New(most int64, percent int, refused Counter) *Pool {
 	return &Pool{max: most, percent: int64(min(max(percent, 1), 100)), refused: refused, by: map[string]int64{}}
 }
@@ -36,13 +36,21 @@ func (p *Pool) room(holder string) int64 {
 
 // Take takes n units for the holder; false, and nothing taken, where that is more than it may have.
 func (p *Pool) Take(holder string, n int64) bool {
-	if p == nil || p.TakeSome(holder, n, n, 1) == n {
-		return true
+	taken := p.Try(holder, n)
+	if !taken {
+		p.Refused()
 	}
-	if p.refused != nil {
+	return taken
+}
+
+// Try is Take for who can make room and try again: it is not counted as refused.
+func (p *Pool) Try(holder string, n int64) bool { return p == nil || p.TakeSome(holder, n, n, 1) == n }
+
+// Refused counts a refusal, for who gives up after Try or TakeSome.
+func (p *Pool) Refused() {
+	if p != nil && p.refused != nil {
 		p.refused.Inc()
 	}
-	return false
 }
 
 // TakeSome takes between need and want units, a multiple of unit or exactly want; 0 where need is more than the holder may have, which is

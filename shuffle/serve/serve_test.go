@@ -141,7 +141,7 @@ func TestTooManyHandles(t *testing.T) {
 		t.Errorf("the last one allowed: %v", got[serve.MaxHandles-1].Err)
 	}
 	got, _ := locate(t, table, src, ids, 0, 0)
-	if got[0].Err == nil || got[0].Err.Reason != shuffle.ReasonPeerRefused || src.Open() != serve.MaxHandles {
+	if got[0].Err == nil || got[0].Err.Reason != shuffle.ReasonNoSpace || src.Open() != serve.MaxHandles {
 		t.Errorf("one more: %+v; %d held open", got[0], src.Open())
 	}
 }

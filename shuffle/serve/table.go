@@ -13,7 +13,7 @@ import (
 )
 
 // MaxHandles is how many blocks of one holder a table may hold open. A reader has at a time a request's worth of them for every task on its
-// node; what is above fails with ReasonPeerRefused.
+// node; what is above fails with ReasonNoSpace.
 const MaxHandles = 1 << 16
 
 var openBlocks = invariants.NewCounter("blocks held open for peers")
@@ -65,9 +65,9 @@ func (t *Table) add(b *Block, f *shuffle.Found, share quota.Share, now time.Time
 	case t.closed:
 		return 0, shuffle.Errorf(shuffle.ReasonPeerLost, "the connection ended")
 	case t.held[share.Holder] >= MaxHandles:
-		return 0, shuffle.Errorf(shuffle.ReasonPeerRefused, "%d blocks are held open for this reader already", t.held[share.Holder])
+		return 0, shuffle.Errorf(shuffle.ReasonNoSpace, "%d blocks are held open for this reader already", t.held[share.Holder])
 	case !share.Take(1):
-		return 0, shuffle.Errorf(shuffle.ReasonPeerRefused, "the application holds as many blocks open as its share (weft.app.share) allows")
+		return 0, shuffle.Errorf(shuffle.ReasonNoSpace, "the application holds as many blocks open as its share (weft.app.share) allows")
 	}
 	t.last++
 	t.held[share.Holder]++

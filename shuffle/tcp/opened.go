@@ -144,7 +144,7 @@ func (c *server) enter(id uint64, app shuffle.App) error {
 		}
 	}
 	if !c.opts.Quotas.Conns.Take(app.ID, 1) {
-		return shuffle.Errorf(shuffle.ReasonPeerRefused, "the application has as many connections here as its share (weft.app.share) allows")
+		return shuffle.Errorf(shuffle.ReasonNoSpace, "the application has as many connections here as its share (weft.app.share) allows")
 	}
 	g := c.groups.join(c.group, app, c.wire.name())
 	o.apps[id], o.tables[g.number] = g, g

@@ -68,7 +68,7 @@ func TestRequestsOfOneApplicationDoNotDelayAnother(t *testing.T) {
 				refused := make(chan struct{}, 1000)
 				for range 300 {
 					c.Locate(&shuffle.LocateRequest{App: greedy, Blocks: ids}, nil, func(l []shuffle.Located, err error) {
-						if err == nil && l[0].Err != nil && l[0].Err.Reason == shuffle.ReasonPeerRefused {
+						if err == nil && l[0].Err != nil && l[0].Err.Reason == shuffle.ReasonNoSpace {
 							refused <- struct{}{}
 						}
 					})
@@ -114,7 +114,7 @@ func TestHandlesOfOneApplication(t *testing.T) {
 					t.Fatal(err)
 				case l.Err == nil:
 					held++
-				case l.Err.Reason != shuffle.ReasonPeerRefused:
+				case l.Err.Reason != shuffle.ReasonNoSpace:
 					t.Errorf("refused with %v", l.Err)
 				}
 			}
@@ -145,7 +145,7 @@ func TestConnectionsOfOneApplication(t *testing.T) {
 		}
 		c := w.greet(t, s.Addr().String())
 		id, proof := c.prove(greedy)
-		if m := c.ask(id, greedy.ID, proof); shuffle.Reason(m.GetReason()) != shuffle.ReasonPeerRefused {
+		if m := c.ask(id, greedy.ID, proof); shuffle.Reason(m.GetReason()) != shuffle.ReasonNoSpace {
 			t.Errorf("the fourth: %v", m)
 		}
 		c2 := w.greet(t, s.Addr().String())

@@ -229,11 +229,11 @@ func (c *server) locating(g *group, size int) (done func(), refused *shuffle.Blo
 	share, cost := c.opts.Quotas.Locates.Of(g.key.app.ID), locateSize+int64(size)
 	if g.locating.Add(1) > maxLocates {
 		g.locating.Add(-1)
-		return nil, shuffle.Errorf(shuffle.ReasonPeerRefused, "%d requests of this peer for the application are being resolved already", maxLocates)
+		return nil, shuffle.Errorf(shuffle.ReasonNoSpace, "%d requests of this peer for the application are being resolved already", maxLocates)
 	}
 	if !share.Take(cost) {
 		g.locating.Add(-1)
-		return nil, shuffle.Errorf(shuffle.ReasonPeerRefused, "the application's share (weft.app.share) of the memory for requests being resolved is in use")
+		return nil, shuffle.Errorf(shuffle.ReasonNoSpace, "the application's share (weft.app.share) of the memory for requests being resolved is in use")
 	}
 	return func() {
 		share.Give(cost)

@@ -33,12 +33,12 @@ const (
 	Reason_REASON_PEER_UNKNOWN     Reason = 3  // the owner's daemon is not in the directory: the owner runs without weft
 	Reason_REASON_PEER_UNREACHABLE Reason = 4  // no connection to the owner's daemon
 	Reason_REASON_PEER_LOST        Reason = 5  // the connection broke while blocks were outstanding
-	Reason_REASON_PEER_REFUSED     Reason = 6  // the owner's daemon refused the request (version, token, limits)
+	Reason_REASON_PEER_REFUSED     Reason = 6  // the owner's daemon refused the request (version, token)
 	Reason_REASON_OWNER_GONE       Reason = 7  // the owning executor has no session with its daemon
 	Reason_REASON_NOT_FOUND        Reason = 8  // the owner does not have the block
 	Reason_REASON_BAD_MAP_OUTPUT   Reason = 9  // index or data file unreadable, truncated or inconsistent
 	Reason_REASON_CHECKSUM         Reason = 10 // the bytes received do not match the owner's CRC32C
-	Reason_REASON_NO_SPACE         Reason = 11 // no arena space within weft.memory.wait
+	Reason_REASON_NO_SPACE         Reason = 11 // no arena space within weft.memory.wait, or the application's share (weft.app.share) of something is in use
 	Reason_REASON_TOO_LARGE        Reason = 12 // larger than the arena can ever hold in one lease
 	Reason_REASON_TIMEOUT          Reason = 13 // not delivered within spark.weft.fetch.timeout
 	Reason_REASON_CANCELLED        Reason = 14 // the JVM cancelled the request

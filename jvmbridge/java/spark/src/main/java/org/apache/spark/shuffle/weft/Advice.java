@@ -27,7 +27,8 @@ final class Advice {
       case REASON_CHECKSUM:
         return "Bytes were damaged on the way or on the other node's disk: check its memory, disks and network.";
       case REASON_NO_SPACE:
-        return "Raise spark.weft.memory.session, or lower spark.reducer.maxSizeInFlight.";
+        return "Memory for it: raise weft.memory.session or weft.memory.max, or lower spark.reducer.maxSizeInFlight. "
+            + "A share or a limit of open files, here or on the other node: see weft.app.share and `weft status` there.";
       case REASON_TOO_LARGE:
         return "Raise spark.weft.memory.region, or lower spark.network.maxRemoteBlockSizeFetchToMem.";
       case REASON_TIMEOUT:

@@ -51,5 +51,6 @@ class SparkSettingsTest {
         assertTrue(Advice.on(reason).endsWith("."), reason.name());
       }
     }
+    assertTrue(Advice.on(Reason.REASON_NO_SPACE).contains("weft.app.share"), "it is not of memory alone");
   }
 }
