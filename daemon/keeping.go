@@ -43,9 +43,9 @@ func openKept(dir *socketDir) (*store, error) {
 // removed, as soon as it shows.
 func (d *daemon) takeOver(s *store) {
 	taken := 0
-	err := s.each(func(left shuffle.Left, forget func()) {
+	err := s.each(func(left shuffle.Left, record shuffle.Record) {
 		release := d.useDevice(left.App)
-		err := d.registry.TakeOver(left, forget, release)
+		err := d.registry.TakeOver(left, record, release)
 		switch {
 		case err == nil:
 			taken++
@@ -57,6 +57,7 @@ func (d *daemon) takeOver(s *store) {
 				"app", left.App.ID, "executor", left.Executor, "error", err)
 		}
 	})
+	d.registry.TookOver()
 	if err != nil {
 		d.log.Warn("some of what a daemon before left of map outputs is not known; remove these files", "error", err)
 	}

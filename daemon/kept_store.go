@@ -47,24 +47,39 @@ func openStore(path string) (*store, error) {
 	return &store{path}, nil
 }
 
-// add writes a record, whole or not at all. forget removes it.
-func (s *store) add(left shuffle.Left) (forget func(), err error) {
-	content, err := json.Marshal(left)
-	if err != nil {
+// add writes a new record.
+func (s *store) add(left shuffle.Left) (shuffle.Record, error) {
+	r := recordFile(filepath.Join(s.path, rand.Text()+record))
+	if err := r.Update(left); err != nil {
 		return nil, err
 	}
-	if len(content) > maxRecord {
-		return nil, fmt.Errorf("a record of %d bytes; at most %d are supported", len(content), maxRecord)
-	}
-	path := filepath.Join(s.path, rand.Text()+record)
-	if err := write(path+unwritten, content); err != nil {
-		return nil, errors.Join(err, removeFile(path+unwritten))
-	}
-	if err := os.Rename(path+unwritten, path); err != nil {
-		return nil, errors.Join(err, removeFile(path+unwritten))
-	}
-	return func() { _ = removeFile(path) }, nil
+	return r, nil
 }
+
+// recordFile is the path of a record, there or not.
+type recordFile string
+
+// Update writes the record, whole or not at all.
+func (r recordFile) Update(left shuffle.Left) error {
+	content, err := json.Marshal(left)
+	if err != nil {
+		return err
+	}
+	if len(content) > maxRecord {
+		return fmt.Errorf("a record of %d bytes; at most %d are supported", len(content), maxRecord)
+	}
+	next := string(r) + unwritten
+	if err := write(next, content); err != nil {
+		return errors.Join(err, removeFile(next))
+	}
+	if err := os.Rename(next, string(r)); err != nil {
+		return errors.Join(err, removeFile(next))
+	}
+	return nil
+}
+
+// Forget removes the record.
+func (r recordFile) Forget() { _ = removeFile(string(r)) }
 
 func write(path string, content []byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -84,7 +99,7 @@ func removeFile(path string) error {
 }
 
 // each gives every record to take, which may remove it. What is no record stays, and is in the error.
-func (s *store) each(take func(left shuffle.Left, forget func())) error {
+func (s *store) each(take func(left shuffle.Left, record shuffle.Record)) error {
 	entries, err := os.ReadDir(s.path)
 	if err != nil {
 		return err
@@ -93,7 +108,7 @@ func (s *store) each(take func(left shuffle.Left, forget func())) error {
 	for _, entry := range entries {
 		path := filepath.Join(s.path, entry.Name())
 		if strings.HasSuffix(path, unwritten) {
-			errs = append(errs, removeFile(path)) // no link was made for it yet
+			errs = append(errs, removeFile(path)) // what it was to replace, if anything, is there
 			continue
 		}
 		left, err := read(path)
@@ -101,7 +116,7 @@ func (s *store) each(take func(left shuffle.Left, forget func())) error {
 			errs = append(errs, fmt.Errorf("%s: %w", path, err))
 			continue
 		}
-		take(left, func() { _ = removeFile(path) })
+		take(left, recordFile(path))
 	}
 	return errors.Join(errs...)
 }

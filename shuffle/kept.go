@@ -18,9 +18,10 @@ type kept struct {
 	keeper *keeper
 	beside []*keptDir
 	dirs   *localDirs
-	forget func() // removes what was recorded of them
+	left   Left
+	record Record
 
-	mu     sync.Mutex // held while links are made or removed
+	mu     sync.Mutex // held while links are made or removed, and while the record changes
 	closed bool
 }
 
@@ -192,8 +193,19 @@ func (k *kept) closeLocked() {
 		d.close()
 	}
 	if !k.keeper.leaves {
-		k.forget()
+		k.record.Forget()
 	}
+}
+
+// ended records when the executor ended: by that a later daemon knows whose map outputs to give up first.
+func (k *kept) ended(at int64) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.closed {
+		return nil
+	}
+	k.left.Ended = at
+	return k.record.Update(k.left)
 }
 
 // remove removes the directory, and the one it is in with the last of them. Where that fails, who made the application's directories

@@ -1,9 +1,11 @@
 package shuffle
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,9 +16,9 @@ import (
 )
 
 // TakeOver serves on what a daemon before this one left of an executor, which counts as departed until it joins again. Nobody may have
-// joined before. forget is called when the links are removed, and release when nothing is served any more. After an error both were called.
-func (r *Registry) TakeOver(left Left, forget, release func()) error {
-	k, err := r.keeper.take(left, forget)
+// joined before. release is called when nothing is served any more, or after an error. TookOver is called after the last.
+func (r *Registry) TakeOver(left Left, record Record, release func()) error {
+	k, err := r.keeper.take(left, record)
 	if err != nil {
 		release()
 		return err
@@ -46,8 +48,26 @@ func (r *Registry) TakeOver(left Left, forget, release func()) error {
 	if !e.hasKept() || !r.depart(e) {
 		e.Leave()
 	}
-	r.shrink()
 	return nil
+}
+
+// TookOver ends the taking over: the bound holds from now on, and who ended first is given up first. Who lived when its daemon ended counts only
+// when the next executor ends, as it comes back before, if it lives still.
+func (r *Registry) TookOver() {
+	r.mu.Lock()
+	slices.SortStableFunc(r.departed, func(a, b *Executor) int { return cmp.Compare(a.kept.left.order(), b.kept.left.order()) })
+	r.mu.Unlock()
+	r.shrink(func() []*Executor {
+		return slices.DeleteFunc(r.allDeparted(), func(e *Executor) bool { return e.kept.left.Ended == 0 })
+	})
+}
+
+// order is smaller of who ended before. Who lived comes last.
+func (l *Left) order() int64 {
+	if l.Ended == 0 {
+		return math.MaxInt64
+	}
+	return l.Ended
 }
 
 // TakenOver are the application's executors of which a daemon before this one left map outputs that are served here.
@@ -66,10 +86,10 @@ func (r *Registry) TakenOver(app string) (executors []string) {
 }
 
 // take opens the directories that a daemon before this one made.
-func (r *keeper) take(left Left, forget func()) (*kept, error) {
+func (r *keeper) take(left Left, record Record) (*kept, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	k := &kept{keeper: r, dirs: &localDirs{app: left.App.ID, uid: left.UID}, forget: forget}
+	k := &kept{keeper: r, dirs: &localDirs{app: left.App.ID, uid: left.UID}, left: left, record: record}
 	for _, path := range left.Dirs {
 		d, err := found(path, left.UID)
 		if err != nil {

@@ -19,7 +19,18 @@ import (
 // over was released.
 func (k *keepingNode) restart() (released *int) {
 	k.t.Helper()
+	k.registry.Ending()
+	for _, e := range k.living {
+		e.Depart(func() {}) // as the bridge does when the daemon ends
+	}
+	k.living = nil
 	k.registry.Close()
+	return k.starts()
+}
+
+// starts starts another daemon after the one before has ended.
+func (k *keepingNode) starts() (released *int) {
+	k.t.Helper()
 	left := slices.Clone(k.recorded)
 	k.departed, k.watched = 0, nil
 	k.keeping.Name = keptName + "-next"
@@ -30,13 +41,11 @@ func (k *keepingNode) restart() (released *int) {
 	k.t.Cleanup(k.registry.Close)
 	released = new(int)
 	for _, l := range left {
-		forget := func() {
-			k.recorded = slices.DeleteFunc(k.recorded, func(r Left) bool { return r.Dirs[0] == l.Dirs[0] })
-		}
-		if err := k.registry.TakeOver(l, forget, func() { *released++ }); err != nil {
+		if err := k.registry.TakeOver(l, &recordIn{k, l.Dirs[0]}, func() { *released++ }); err != nil {
 			k.t.Log(err)
 		}
 	}
+	k.registry.TookOver()
 	return released
 }
 
@@ -55,8 +64,7 @@ func TestAnotherDaemonTakesOver(t *testing.T) {
 	if n := testutil.ToFloat64(k.metrics.MapOutputs); n != 3 {
 		t.Errorf("%v map outputs", n)
 	}
-	living.Depart(func() {}) // as the bridge does when the daemon ends
-
+	k.living = []*Executor{living}
 	released := k.restart()
 	if *ended != 1 || *released != 0 || k.departed != 2 || len(k.recorded) != 2 || len(k.watched) != 1 || k.watched[0] != "driver:7078" {
 		t.Errorf("released %d and %d times, %d departed, recorded %+v, watched %v", *ended, *released, k.departed, k.recorded, k.watched)
@@ -178,9 +186,65 @@ func TestWhatIsTakenOverIsBounded(t *testing.T) {
 	}
 }
 
+// What ended executors left makes no room for what those have that lived when the daemon ended; and who ended first is given up first, whatever
+// order the records are found in.
+func TestTheEndOfADaemonGivesNothingUp(t *testing.T) {
+	k := newBoundedNode(t, 1000)
+	k.commit(1, 1, make([]byte, 600))
+	k.ends(k.executor)
+	k.executor = k.joins("2")
+	k.commit(1, 1, make([]byte, 600))
+	k.living = []*Executor{k.executor}
+	said := strings.Count(k.log.String(), "an executor has ended")
+	if released := k.restart(); *released != 0 || k.departed != 2 {
+		t.Errorf("released %d times, %d departed", *released, k.departed)
+	}
+	if n := strings.Count(k.log.String(), "an executor has ended"); said != 1 || n != 1 {
+		t.Errorf("one executor has ended; said %d times before and %d times after", said, n)
+	}
+	for _, name := range []string{"1", "2"} {
+		if got := k.reasonFor(k.app, name, reduces(1, 1, 0, 1)); got != ReasonNone {
+			t.Errorf("of executor %s: %s", name, got)
+		}
+	}
+	k.executor = k.joins("3") // 2 is not back: now it counts
+	k.commit(1, 1, make([]byte, 300))
+	k.ends(k.executor)
+	if got := k.registry.TakenOver(k.app.ID); k.departed != 2 || !slices.Equal(got, []string{"2"}) {
+		t.Errorf("%d departed, taken over %v", k.departed, got)
+	}
+	slices.Reverse(k.recorded)
+	k.keeping.MaxBytes = 300
+	k.restart()
+	if got := k.registry.TakenOver(k.app.ID); !slices.Equal(got, []string{"2", "3"}) {
+		t.Errorf("taken over %v; 3 alone has ended before", got)
+	}
+}
+
+func TestWhoEndedFirstIsGivenUpFirst(t *testing.T) {
+	for _, reverse := range []bool{false, true} {
+		k := newKeepingNode(t)
+		for _, name := range []string{"1", "2", "3"} {
+			if name != "1" {
+				k.executor = k.joins(name)
+			}
+			k.commit(1, 1, make([]byte, 400))
+			k.ends(k.executor)
+		}
+		if reverse {
+			slices.Reverse(k.recorded)
+		}
+		k.keeping.MaxBytes = 800
+		k.restart()
+		if got := k.registry.TakenOver(k.app.ID); !slices.Equal(got, []string{"2", "3"}) {
+			t.Errorf("reversed %v: taken over %v", reverse, got)
+		}
+	}
+}
+
 func TestNothingIsKeptThatCannotBeRecorded(t *testing.T) {
 	k := newKeepingNode(t)
-	k.keeping.Record = func(Left) (func(), error) { return nil, errors.New("the disk is full") }
+	k.keeping.Record = func(Left) (Record, error) { return nil, errors.New("the disk is full") }
 	k.registry = NewRegistry(RegistryOptions{Keeping: k.keeping}, k.metrics, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	app := t.TempDir()
 	dir := filepath.Join(app, "blockmgr")

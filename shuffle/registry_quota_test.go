@@ -174,7 +174,7 @@ func TestLayoutsOfOneApplication(t *testing.T) {
 func TestExecutorsThatHaveEndedMakeWay(t *testing.T) {
 	pool := quota.New(14, 100, nil)
 	keeping := &Keeping{
-		Name: "weft-kept-test", Record: func(Left) (func(), error) { return func() {}, nil },
+		Name: "weft-kept-test", Record: func(Left) (Record, error) { return noRecord{}, nil },
 		Watch: func(string, func(error)) func() { return func() {} }, Departed: func(int) {},
 	}
 	n := newNode(t, RegistryOptions{Keeping: keeping, Quotas: Quotas{Descriptors: pool}}, nil) // 2
@@ -194,3 +194,8 @@ func TestExecutorsThatHaveEndedMakeWay(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+type noRecord struct{}
+
+func (noRecord) Update(Left) error { return nil }
+func (noRecord) Forget()           {}
