@@ -33,7 +33,7 @@ func (r *Registry) TakeOver(left Left, record Record, release func()) error {
 		registry: r, app: left.App.ID, token: left.App.Token, name: left.Executor, dirs: &localDirs{app: left.App.ID, uid: left.UID}, kept: k,
 		shuffles: make(map[uint32]map[uint64]*mapOutput), release: release, taken: true, held: held,
 	}
-	if err := e.find(); err != nil {
+	if err := e.find(maxMapOutputs); err != nil {
 		r.log.Warn("some map outputs that a daemon before left are not found", "app", e.app, "executor", e.name, "error", err)
 	}
 	former, err := r.admit(e, left.App)
@@ -110,24 +110,46 @@ func found(path string, uid uint32) (*keptDir, error) {
 	return openKeptDir(parent, path, func(in *os.Root, name string) (*os.Root, error) { return takeDir(in, name, uid, false) })
 }
 
-// find registers the map outputs that there are links of: those whose index was linked, which comes last.
-func (e *Executor) find() error {
+// find registers the map outputs that there are links of: those whose index was linked, which comes last. It looks at the names that so many
+// map outputs have, and no further than the application's share goes. The error is the first, and how many there were.
+func (e *Executor) find(most int) error {
 	data := map[mapID]place{}
 	index := map[mapID]place{}
-	var errs []error
+	var first error
+	failed := 0
+	fail := func(err error) {
+		if failed++; first == nil {
+			first = err
+		}
+	}
+	seen := 0
 	for i := range e.kept.dirs.dirs {
-		errs = append(errs, names(e.kept.dirs.dirs[i].dir, func(name string) {
+		err := names(e.kept.dirs.dirs[i].dir, func(name string) error {
+			if seen++; seen > 2*most {
+				return fmt.Errorf("%s: more links than %d map outputs have", e.kept.dirs.dirs[i].path, most)
+			}
 			if id, ok := parseLink(name, dataLink); ok {
 				data[id] = place{i, name}
 			} else if id, ok := parseLink(name, indexLink); ok {
 				index[id] = place{i, name}
 			}
-		}))
+			return nil
+		})
+		if err != nil {
+			fail(err)
+		}
 	}
 	for id, at := range index {
+		if e.count == most {
+			fail(fmt.Errorf("more than %d map outputs", most))
+			break
+		}
 		m, err := e.findOne(id, data[id], at)
 		if err != nil {
-			errs = append(errs, err)
+			fail(err)
+			if errors.Is(err, errShareOfMapOutputs) {
+				break
+			}
 			continue
 		}
 		if e.shuffles[id.shuffle] == nil {
@@ -138,15 +160,29 @@ func (e *Executor) find() error {
 		e.bytes += m.size
 		e.registry.metrics.MapOutputs.Inc()
 	}
-	return errors.Join(errs...)
+	if first != nil {
+		return fmt.Errorf("%d failures, the first: %w", failed, first)
+	}
+	return nil
 }
 
 // findOne looks at the files of one map output, as when it was registered. data has no name where there is none, as every partition is empty.
-func (e *Executor) findOne(id mapID, data, index place) (*mapOutput, error) {
-	var size int64
-	if data.rel == "" {
+func (e *Executor) findOne(id mapID, data, index place) (_ *mapOutput, err error) {
+	linked := data.rel != ""
+	if !linked {
 		data = place{index.dir, id.link(dataLink)}
-	} else {
+	}
+	cost, ok := e.takeMapOutput(data, index)
+	if !ok {
+		return nil, errShareOfMapOutputs
+	}
+	defer func() {
+		if err != nil {
+			e.registry.quotas.MapOutputs.Give(e.app, int64(cost))
+		}
+	}()
+	var size int64
+	if linked {
 		file, stat, err := e.kept.dirs.open(data)
 		if err != nil {
 			return nil, err
@@ -162,10 +198,6 @@ func (e *Executor) findOne(id mapID, data, index place) (*mapOutput, error) {
 	partitions := stat.Size/offsetSize - 1
 	if partitions < 1 || partitions > MaxPartitions {
 		return nil, fmt.Errorf("%s: an index file of %d bytes", e.kept.dirs.path(index), stat.Size)
-	}
-	cost, ok := e.takeMapOutput(data, index)
-	if !ok {
-		return nil, errShareOfMapOutputs
 	}
 	m := newMapOutput(data, index, uint32(partitions), size)
 	m.kept, m.cost = true, cost
@@ -200,8 +232,8 @@ func parseLink(name, suffix string) (id mapID, ok bool) {
 	return id, err == nil && id.link(suffix) == name
 }
 
-// names calls f with the name of everything in a directory that is open as a path alone.
-func names(dir *os.File, f func(name string)) error {
+// names calls f with the name of everything in a directory that is open as a path alone, until f gives an error.
+func names(dir *os.File, f func(name string) error) error {
 	readable, err := reopen(dir)
 	if err != nil {
 		return err
@@ -210,7 +242,9 @@ func names(dir *os.File, f func(name string)) error {
 	for {
 		batch, err := readable.Readdirnames(1000)
 		for _, name := range batch {
-			f(name)
+			if err := f(name); err != nil {
+				return err
+			}
 		}
 		if errors.Is(err, io.EOF) {
 			return nil

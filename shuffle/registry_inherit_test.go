@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"weft/internal/metrics"
+	"weft/shuffle/quota"
 )
 
 // restart ends the node's daemon and starts another one, with other ids, that takes over what was recorded. It gives how often what it took
@@ -139,6 +140,46 @@ func TestWhatIsFoundIsChecked(t *testing.T) {
 			k.expectReason(k.locateBlocks(reduces(1, id, 0, 1))[0], ReasonNotFound)
 		}
 	}
+}
+
+// Whatever a user puts among its links, no more is looked at than map outputs may be registered, and one line tells of it.
+func TestWhatIsFoundIsBounded(t *testing.T) {
+	k := newKeepingNode(t)
+	links := k.recorded[0].Dirs[0]
+	for i := range 20 {
+		must(t, os.WriteFile(filepath.Join(links, mapID{1, uint64(i)}.link(indexLink)), make([]byte, 16), 0o600))
+	}
+	share := quota.New(5*(mapOutputOverhead+100), 100, nil)
+	for what, c := range map[string]struct {
+		most, found int
+		says        string
+		pool        *quota.Pool
+	}{
+		"all":            {20, 20, "", nil},
+		"too many":       {15, 15, "1 failures, the first: more than 15 map outputs", nil},
+		"names":          {8, 8, "2 failures, the first: " + links + ": more links than 8", nil},
+		"over the share": {20, 5, "1 failures, the first: " + errShareOfMapOutputs.Error(), share},
+	} {
+		k.registry.quotas.MapOutputs = c.pool
+		e := &Executor{registry: k.registry, app: k.app.ID, kept: k.executor.kept, shuffles: make(map[uint32]map[uint64]*mapOutput)}
+		err := e.find(c.most)
+		if e.count != c.found || (err == nil) != (c.says == "") || err != nil && !strings.HasPrefix(err.Error(), c.says) {
+			t.Errorf("%s: found %d, %v", what, e.count, err)
+		}
+		e.uncount(e.shuffles[1])
+	}
+	for i := range 20 {
+		must(t, os.WriteFile(filepath.Join(links, mapID{1, uint64(i)}.link(indexLink)), nil, 0o600))
+	}
+	e := &Executor{registry: k.registry, app: k.app.ID, kept: k.executor.kept, shuffles: make(map[uint32]map[uint64]*mapOutput)}
+	k.registry.quotas.MapOutputs = share
+	if err := e.find(20); err == nil || !strings.HasPrefix(err.Error(), "20 failures") || strings.Count(err.Error(), links) != 1 {
+		t.Errorf("20 files that are none: %v", err)
+	}
+	if got := share.Usage(); len(got) != 0 {
+		t.Errorf("the share has still %v", got)
+	}
+	k.registry.quotas.MapOutputs = nil
 }
 
 // What is not there any more, or is somebody else's, is neither served nor removed.
