@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -22,6 +23,10 @@ func (r *Registry) TakeOver(left Left, record Record, release func()) error {
 	if err != nil {
 		release()
 		return err
+	}
+	if k.misses != nil {
+		r.log.Warn("some directories for links to map outputs cannot be opened; what is in them is not served, and stays for the next daemon",
+			"app", left.App.ID, "executor", left.Executor, "error", k.misses)
 	}
 	held := int64(descriptorsKept * len(left.Dirs))
 	if !r.takeDescriptors(left.App.ID, held) {
@@ -85,19 +90,38 @@ func (r *Registry) TakenOver(app string) (executors []string) {
 	return executors
 }
 
-// take opens the directories that a daemon before this one made.
+// take opens the directories that a daemon before this one made. Where one is not the user's, or none is there any more, the others are removed
+// and the record forgotten. One that cannot be opened for another reason, which may pass, stays with the record.
 func (r *keeper) take(left Left, record Record) (*kept, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	k := &kept{keeper: r, dirs: &localDirs{app: left.App.ID, uid: left.UID}, left: left, record: record}
+	var missed []error
+	gone := 0
 	for _, path := range left.Dirs {
 		d, err := found(path, left.UID)
-		if err != nil {
-			k.closeLocked()
-			return nil, fmt.Errorf("directory for links %s: %w", path, err)
+		if err == nil {
+			k.add(d)
+			continue
 		}
-		k.add(d)
+		err = fmt.Errorf("directory for links %s: %w", path, err)
+		if errors.Is(err, errNotOfUser) {
+			k.closeLocked()
+			return nil, err
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			gone++
+		}
+		missed = append(missed, err)
 	}
+	switch {
+	case gone == len(left.Dirs):
+		k.closeLocked()
+		return nil, missed[0]
+	case len(missed) == len(left.Dirs):
+		return nil, fmt.Errorf("what is there stays for the next daemon: %s", errors.Join(missed...).Error()) // not that it is gone
+	}
+	k.misses = errors.Join(missed...)
 	return k, nil
 }
 
@@ -107,7 +131,12 @@ func found(path string, uid uint32) (*keptDir, error) {
 	if err != nil {
 		return nil, err
 	}
-	return openKeptDir(parent, path, func(in *os.Root, name string) (*os.Root, error) { return takeDir(in, name, uid, false) })
+	d := &keptDir{parent: parent, path: path}
+	if err := d.open(func(in *os.Root, name string) (*os.Root, error) { return takeDir(in, name, uid, false) }); err != nil {
+		d.close()
+		return nil, err
+	}
+	return d, nil
 }
 
 // find registers the map outputs that there are links of: those whose index was linked, which comes last. It looks at the names that so many

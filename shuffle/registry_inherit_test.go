@@ -216,6 +216,70 @@ func TestWhatCannotBeTakenOver(t *testing.T) {
 	}
 }
 
+// What cannot be opened for a reason that may pass stays for the next daemon, with the record; directories that can be opened are served.
+func TestWhatCannotBeOpenedStays(t *testing.T) {
+	k := newKeepingNode(t)
+	k.executor.Leave()
+	other := t.TempDir() // another disk
+	dirs := []string{filepath.Join(k.appDir, "blockmgr"), filepath.Join(other, "blockmgr")}
+	for _, dir := range dirs {
+		must(t, os.Mkdir(dir, 0o700))
+	}
+	var err error
+	k.executor, err = k.join(k.app, "1", dirs...)
+	must(t, err)
+	must(t, k.executor.Keep("driver:7078"))
+	for i, dir := range dirs {
+		k.dir = dir
+		k.commit(1, uint64(i), []byte("x"))
+	}
+	k.ends(k.executor)
+	k.registry.Close()
+
+	breaks := func(dir string) (mend func()) {
+		must(t, os.Rename(dir, dir+".away"))
+		must(t, os.Symlink(dir, dir))
+		return func() { must(t, errors.Join(os.Remove(dir), os.Rename(dir+".away", dir))) }
+	}
+	expect := func(first, second Reason) {
+		t.Helper()
+		for i, want := range []Reason{first, second} {
+			if got := k.reasonFor(k.app, "1", reduces(1, uint64(i), 0, 1)); got != want {
+				t.Errorf("map output %d: %s, want %s", i, got, want)
+			}
+		}
+		if len(k.recorded) != 1 {
+			t.Errorf("recorded: %+v", k.recorded)
+		}
+	}
+	mend := breaks(other)
+	if released := k.starts(); *released != 0 || !strings.Contains(k.log.String(), other) {
+		t.Errorf("released %d times; which directory is it?\n%s", *released, k.log.String())
+	}
+	expect(ReasonNone, ReasonNotFound)
+	k.registry.Close()
+
+	mendFirst := breaks(k.appDir)
+	if released := k.starts(); *released != 1 {
+		t.Errorf("nothing can be opened, and it was released %d times", *released)
+	}
+	expect(ReasonOwnerGone, ReasonOwnerGone)
+	k.registry.Close()
+
+	mend()
+	mendFirst()
+	k.starts()
+	expect(ReasonNone, ReasonNone)
+	k.registry.Close()
+
+	breaks(other)
+	released := k.starts()
+	k.gone(errors.New("it has ended"))
+	if *released != 1 || len(k.links()) != 0 || len(k.recorded) != 1 {
+		t.Errorf("released %d times, links %v, recorded %+v; the other disk has some still", *released, k.links(), k.recorded)
+	}
+}
+
 // The bound is that of the daemon which serves it.
 func TestWhatIsTakenOverIsBounded(t *testing.T) {
 	k := newKeepingNode(t)
