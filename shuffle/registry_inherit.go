@@ -17,7 +17,7 @@ import (
 )
 
 // TakeOver serves on what a daemon before this one left of an executor, which counts as departed until it joins again. Nobody may have
-// joined before. release is called when nothing is served any more, or after an error. TookOver is called after the last.
+// joined before. Of two records of one executor the newer counts. release is called when nothing is served any more, or after an error. TookOver is called after the last.
 func (r *Registry) TakeOver(left Left, record Record, release func()) error {
 	k, err := r.keeper.take(left, record)
 	if err != nil {
@@ -27,6 +27,11 @@ func (r *Registry) TakeOver(left Left, record Record, release func()) error {
 	if k.misses != nil {
 		r.log.Warn("some directories for links to map outputs cannot be opened; what is in them is not served, and stays for the next daemon",
 			"app", left.App.ID, "executor", left.Executor, "error", k.misses)
+	}
+	if r.hasNewer(left) { // a daemon before was killed between the end of one membership and the next
+		k.close()
+		release()
+		return nil
 	}
 	held := int64(descriptorsKept * len(left.Dirs))
 	if !r.takeDescriptors(left.App.ID, held) {
@@ -54,6 +59,18 @@ func (r *Registry) TakeOver(left Left, record Record, release func()) error {
 		e.Leave()
 	}
 	return nil
+}
+
+// hasNewer tells whether a membership of the executor that was recorded after left was taken over already.
+func (r *Registry) hasNewer(left Left) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	app := r.apps[left.App.ID]
+	if app == nil {
+		return false
+	}
+	e := app.executors[left.Executor]
+	return e != nil && e.kept.left.Since > left.Since
 }
 
 // TookOver ends the taking over: the bound holds from now on, and who ended first is given up first. Who lived when its daemon ended counts only

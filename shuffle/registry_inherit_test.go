@@ -280,6 +280,30 @@ func TestWhatCannotBeOpenedStays(t *testing.T) {
 	}
 }
 
+// A daemon that was killed when an executor had just come back leaves two records of it.
+func TestTheNewerRecordCounts(t *testing.T) {
+	for _, reverse := range []bool{false, true} {
+		k := newKeepingNode(t)
+		k.commit(1, 1, []byte("before"))
+		k.registry.keeper.leaves = true // nothing is removed any more
+		k.executor = k.joins("1")
+		k.commit(1, 1, []byte("after"))
+		if len(k.recorded) != 2 {
+			t.Fatalf("recorded %+v", k.recorded)
+		}
+		if reverse {
+			slices.Reverse(k.recorded)
+		}
+		k.living = []*Executor{k.executor}
+		released := k.restart()
+		k.expect(k.locateBlocks(reduces(1, 1, 0, 1))[0], []byte("after"))
+		links, _ := filepath.Glob(filepath.Join(k.appDir, keptName, "*"))
+		if *released != 1 || k.departed != 1 || len(k.recorded) != 1 || len(links) != 1 {
+			t.Errorf("reversed %v: released %d times, %d departed, recorded %+v, directories %v", reverse, *released, k.departed, k.recorded, links)
+		}
+	}
+}
+
 // The bound is that of the daemon which serves it.
 func TestWhatIsTakenOverIsBounded(t *testing.T) {
 	k := newKeepingNode(t)
