@@ -43,7 +43,12 @@ func openKept(dir *socketDir) (*store, error) {
 // removed, as soon as it shows.
 func (d *daemon) takeOver(s *store) {
 	taken := 0
-	err := s.each(func(left shuffle.Left, record shuffle.Record) {
+	err := s.each(func(left shuffle.Left, record shuffle.Record, old bool) {
+		if old {
+			d.registry.Discard(left, record)
+			d.log.Info("map outputs from before the host was started are removed, as they may not be whole", "app", left.App.ID, "executor", left.Executor)
+			return
+		}
 		release := d.useDevice(left.App)
 		err := d.registry.TakeOver(left, record, release)
 		switch {

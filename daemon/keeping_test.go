@@ -221,7 +221,7 @@ func TestNextDaemonRemovesWhatNobodyNeeds(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(precious, "1-0"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	s := &store{filepath.Join(opts.SocketDir, keptStore)}
+	s := &store{path: filepath.Join(opts.SocketDir, keptStore)}
 	strange := []string{}
 	for name, content := range map[string]string{
 		"torn.json":     `{"App":{"ID":"app"`,
@@ -244,6 +244,41 @@ func TestNextDaemonRemovesWhatNobodyNeeds(t *testing.T) {
 	eventually(t, "what the killed daemon wrote is removed", func() bool { return slices.Equal(records(t, opts.SocketDir), strange) })
 	if _, err := os.Stat(filepath.Join(precious, "1-0")); err != nil {
 		t.Errorf("a directory that is none for links was removed: %v", err)
+	}
+}
+
+// After a start of the host, links may name what was never written to the disk. A record that does not say its boot is of another.
+func TestNothingSurvivesAStartOfTheHost(t *testing.T) {
+	opts := testOptions(t)
+	c := startChild(t, opts)
+	driver := startDriver(t)
+	var owners []*executor
+	for i := range uint64(3) {
+		owners = append(owners, joinKept(t, filepath.Join(c.dir, BridgeSocket), string(rune('1'+i)), driver))
+		owners[i].mapOutput(t, 0, i, 10)
+	}
+	c.kill()
+	for i, path := range records(t, opts.SocketDir) {
+		there, err := read(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		boot := []string{there.Boot, "another", ""}[i]
+		if err := (&recordFile{path, boot}).Update(there.Left); err != nil {
+			t.Fatal(err)
+		}
+	}
+	next := startDaemon(t, opts)
+	if s := next.status(t).Departed; len(s) != 1 || len(records(t, opts.SocketDir)) != 1 {
+		t.Errorf("departed %+v, recorded in %v; one record is of this boot", s, records(t, opts.SocketDir))
+	}
+	links := 0
+	for _, e := range owners {
+		e.end(t)
+		links += len(e.kept(t))
+	}
+	if links != 1 {
+		t.Errorf("%d executors have links", links)
 	}
 }
 

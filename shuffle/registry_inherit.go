@@ -61,6 +61,13 @@ func (r *Registry) TakeOver(left Left, record Record, release func()) error {
 	return nil
 }
 
+// Discard removes what a daemon before this one left of an executor. What cannot be opened stays for a later daemon.
+func (r *Registry) Discard(left Left, record Record) {
+	if k, err := r.keeper.take(left, record); err == nil {
+		k.close()
+	}
+}
+
 // hasNewer tells whether a membership of the executor that was recorded after left was taken over already.
 func (r *Registry) hasNewer(left Left) bool {
 	r.mu.RLock()
