@@ -43,9 +43,14 @@ func openKept(dir *socketDir) (*store, error) {
 // removed, as soon as it shows.
 func (d *daemon) takeOver(s *store) {
 	taken := 0
-	err := s.each(func(left shuffle.Left, forget func()) {
+	err := s.each(func(left shuffle.Left, record shuffle.Record, old bool) {
+		if old {
+			d.registry.Discard(left, record)
+			d.log.Info("map outputs from before the host was started are removed, as they may not be whole", "app", left.App.ID, "executor", left.Executor)
+			return
+		}
 		release := d.useDevice(left.App)
-		err := d.registry.TakeOver(left, forget, release)
+		err := d.registry.TakeOver(left, record, release)
 		switch {
 		case err == nil:
 			taken++
@@ -57,6 +62,7 @@ func (d *daemon) takeOver(s *store) {
 				"app", left.App.ID, "executor", left.Executor, "error", err)
 		}
 	})
+	d.registry.TookOver()
 	if err != nil {
 		d.log.Warn("some of what a daemon before left of map outputs is not known; remove these files", "error", err)
 	}

@@ -170,6 +170,7 @@ func TestNextDaemonServesWhatWasLeft(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			leakcheck.Check(t)
 			opts := testOptions(t)
+			opts.OutliveMax = 100_500 // enough for the first, and not for both
 			c := startChild(t, opts)
 			driver := startDriver(t)
 			socket := filepath.Join(c.dir, BridgeSocket)
@@ -229,7 +230,7 @@ func TestNextDaemonRemovesWhatNobodyNeeds(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(precious, "1-0"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	s := &store{filepath.Join(opts.SocketDir, keptStore)}
+	s := &store{path: filepath.Join(opts.SocketDir, keptStore)}
 	strange := []string{}
 	for name, content := range map[string]string{
 		"torn.json":     `{"App":{"ID":"app"`,
@@ -255,6 +256,41 @@ func TestNextDaemonRemovesWhatNobodyNeeds(t *testing.T) {
 	}
 }
 
+// After a start of the host, links may name what was never written to the disk. A record that does not say its boot is of another.
+func TestNothingSurvivesAStartOfTheHost(t *testing.T) {
+	opts := testOptions(t)
+	c := startChild(t, opts)
+	driver := startDriver(t)
+	var owners []*executor
+	for i := range uint64(3) {
+		owners = append(owners, joinKept(t, filepath.Join(c.dir, BridgeSocket), string(rune('1'+i)), driver))
+		owners[i].mapOutput(t, 0, i, 10)
+	}
+	c.kill()
+	for i, path := range records(t, opts.SocketDir) {
+		there, err := read(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		boot := []string{there.Boot, "another", ""}[i]
+		if err := (&recordFile{path, boot}).Update(there.Left); err != nil {
+			t.Fatal(err)
+		}
+	}
+	next := startDaemon(t, opts)
+	if s := next.status(t).Departed; len(s) != 1 || len(records(t, opts.SocketDir)) != 1 {
+		t.Errorf("departed %+v, recorded in %v; one record is of this boot", s, records(t, opts.SocketDir))
+	}
+	links := 0
+	for _, e := range owners {
+		e.end(t)
+		links += len(e.kept(t))
+	}
+	if links != 1 {
+		t.Errorf("%d executors have links", links)
+	}
+}
+
 // The tokens of applications are nobody else's to read.
 func TestStoreIsTheDaemonsAlone(t *testing.T) {
 	dir := t.TempDir()
@@ -262,7 +298,7 @@ func TestStoreIsTheDaemonsAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	forget, err := s.add(shuffle.Left{Executor: "1"})
+	kept, err := s.add(shuffle.Left{Executor: "1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,8 +309,8 @@ func TestStoreIsTheDaemonsAlone(t *testing.T) {
 	if info, err := os.Stat(files[0]); err != nil || info.Mode() != 0o600 {
 		t.Errorf("%v, %v", info.Mode(), err)
 	}
-	forget()
-	forget()
+	kept.Forget()
+	kept.Forget()
 	if left := records(t, dir); len(left) != 0 {
 		t.Errorf("%v is left", left)
 	}

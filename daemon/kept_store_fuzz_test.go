@@ -13,9 +13,10 @@ import (
 // Whatever a record holds, what is taken from it names an application and directories for links alone, and reads the same when it is written again.
 func FuzzRecord(f *testing.F) {
 	kept := "/local/" + keptPrefix + strings.Repeat("0a", 16) + "/1-0"
-	left := shuffle.Left{
+	left := stored{shuffle.Left{
 		App: shuffle.App{ID: "app-1", Token: [32]byte{1}}, Executor: "1", UID: 1000, Driver: "driver:7077", Dirs: []string{kept, "/other" + kept},
-	}
+		Since: 1, Ended: 2,
+	}, "a boot"}
 	for _, dir := range []string{kept, "/local", "/", kept + "/..", strings.TrimPrefix(kept, "/"), kept + "/1_2.data", "/a/.." + kept, kept + "\n"} {
 		left.Dirs[0] = dir
 		content, err := json.Marshal(left)

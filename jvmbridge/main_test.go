@@ -61,7 +61,7 @@ func newRig(t testing.TB, fetcher jvmbridge.Fetcher, change func(*jvmbridge.Opti
 	}
 	r.registry = shuffle.NewRegistry(shuffle.RegistryOptions{Keeping: &shuffle.Keeping{
 		Name:     "weft-kept-test",
-		Record:   func(shuffle.Left) (func(), error) { return func() {}, nil },
+		Record:   func(shuffle.Left) (shuffle.Record, error) { return noRecord{}, nil },
 		Watch:    func(_ string, gone func(error)) func() { r.driverGone = gone; return func() {} },
 		Departed: func(int) {},
 	}}, r.metrics, log)
@@ -297,3 +297,8 @@ func pattern(seed byte, n int) []byte {
 }
 
 var table = &contents{blocks: map[string][]byte{"rdd_1_1": pattern(1, 1000)}, pieceSize: 64 << 10}
+
+type noRecord struct{}
+
+func (noRecord) Update(shuffle.Left) error { return nil }
+func (noRecord) Forget()                   {}

@@ -156,6 +156,7 @@ func (s *Server) adopt(conn *net.UnixConn) {
 // Close ends the listeners and all sessions, and waits until nothing of them runs any more. Regions of which a transport has not
 // given all leases back go when it does.
 func (s *Server) Close() error {
+	s.registry.Ending()
 	s.mu.Lock()
 	s.closed = true
 	for l := range s.listeners {

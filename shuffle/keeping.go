@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"time"
 )
 
 // Keeping lets map outputs outlive their executors: as long as an application's driver lives, this daemon serves the files of its executors
@@ -13,8 +14,8 @@ type Keeping struct {
 	// Name is of the directories for the links, each beside a local directory of an executor; no other daemon's may be called that.
 	Name string
 	// Record keeps what a later daemon needs to serve such links. It is called before their directories are made; an error means that they
-	// are not. forget is called once they are removed.
-	Record func(Left) (forget func(), err error)
+	// are not.
+	Record func(Left) (Record, error)
 	// Watch calls gone once, from a goroutine of its own, when the driver at this address has ended or cannot be reached, unless stop was
 	// called before. It returns at once.
 	Watch func(driver string, gone func(error)) (stop func())
@@ -22,6 +23,14 @@ type Keeping struct {
 	MaxBytes int64
 	// Departed is told how many executors have ended whose map outputs are still served. It must not block.
 	Departed func(n int)
+}
+
+// Record is where one executor's Left is kept. Its methods are called one at a time.
+type Record interface {
+	// Update puts left in the place of what was recorded. After an error that is still there.
+	Update(left Left) error
+	// Forget is called once the links are removed.
+	Forget()
 }
 
 // Left is what a later daemon has to know of an executor to serve the links to its map outputs, beside the links themselves. Its fields have
@@ -32,6 +41,8 @@ type Left struct {
 	UID      uint32   // of the executor's processes
 	Driver   string   // host:port
 	Dirs     []string // absolute paths of the directories for the links, each in one named Keeping.Name
+	Since    int64    // when it was recorded, in nanoseconds since 1970
+	Ended    int64    // when the executor ended, in the same; 0: it lived, as far as its daemon knew
 }
 
 // descriptorsKept is how many a keptDir holds open.
@@ -90,7 +101,7 @@ func (e *Executor) Depart(release func()) {
 	e.mu.Unlock()
 	if stays && e.registry.depart(e) {
 		e.dirs.close() // the executor may remove them; the links are elsewhere
-		e.registry.shrink()
+		e.registry.ended(e)
 		return
 	}
 	e.Leave()
@@ -125,15 +136,17 @@ func (r *keeper) open(e *Executor, driver string) (*kept, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.last++
-	left := Left{App: App{ID: e.app, Token: e.token, Encrypted: e.encrypted}, Executor: e.name, UID: e.dirs.uid, Driver: driver}
+	left := Left{
+		App: App{ID: e.app, Token: e.token, Encrypted: e.encrypted}, Executor: e.name, UID: e.dirs.uid, Driver: driver, Since: time.Now().UnixNano(),
+	}
 	for i := range e.dirs.dirs {
 		left.Dirs = append(left.Dirs, r.pathBeside(&e.dirs.dirs[i], fmt.Sprintf("%d-%d", r.last, i)))
 	}
-	forget, err := r.opts.Record(left)
+	record, err := r.opts.Record(left)
 	if err != nil {
 		return nil, fmt.Errorf("recording the directories for links: %w", err)
 	}
-	k := &kept{keeper: r, dirs: &localDirs{app: e.app, uid: left.UID}, forget: forget}
+	k := &kept{keeper: r, dirs: &localDirs{app: e.app, uid: left.UID}, left: left, record: record}
 	for i, path := range left.Dirs {
 		d, err := beside(&e.dirs.dirs[i], path, left.UID)
 		if err != nil {

@@ -18,9 +18,11 @@ type kept struct {
 	keeper *keeper
 	beside []*keptDir
 	dirs   *localDirs
-	forget func() // removes what was recorded of them
+	left   Left
+	record Record
+	misses error // why some of left's directories are not among dirs; the record stays for them
 
-	mu     sync.Mutex // held while links are made or removed
+	mu     sync.Mutex // held while links are made or removed, and while the record changes
 	closed bool
 }
 
@@ -43,32 +45,31 @@ func beside(local *localDir, path string, uid uint32) (*keptDir, error) {
 	if err != nil {
 		return nil, err
 	}
-	return openKeptDir(parent, path, func(in *os.Root, name string) (*os.Root, error) { return makeDir(in, name, uid) })
-}
-
-// openKeptDir opens a directory for links in parent, which it takes over, and the one it is in.
-func openKeptDir(parent *os.Root, path string, open func(in *os.Root, name string) (*os.Root, error)) (_ *keptDir, err error) {
 	d := &keptDir{parent: parent, path: path}
-	defer func() {
-		if err != nil {
-			d.remove()
-			d.close()
-		}
-	}()
-	if d.base, err = open(parent, filepath.Base(filepath.Dir(path))); err != nil {
+	if err := d.open(func(in *os.Root, name string) (*os.Root, error) { return makeDir(in, name, uid) }); err != nil {
+		d.remove()
+		d.close()
 		return nil, err
 	}
-	links, err := open(d.base, filepath.Base(path))
+	return d, nil
+}
+
+// open opens the directory for links in d's parent, and the one it is in.
+func (d *keptDir) open(one func(in *os.Root, name string) (*os.Root, error)) (err error) {
+	if d.base, err = one(d.parent, filepath.Base(filepath.Dir(d.path))); err != nil {
+		return err
+	}
+	links, err := one(d.base, filepath.Base(d.path))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer links.Close()
 	dir, err := links.Open(".")
 	if err != nil {
-		return nil, err
+		return err
 	}
-	d.links = localDir{path: path, real: path, dir: dir}
-	return d, nil
+	d.links = localDir{path: d.path, real: d.path, dir: dir}
+	return nil
 }
 
 // openParent opens the directory that dir really lies in.
@@ -95,6 +96,8 @@ func makeDir(in *os.Root, name string, uid uint32) (*os.Root, error) {
 	return takeDir(in, name, uid, err == nil && uid != uint32(os.Geteuid()))
 }
 
+var errNotOfUser = errors.New("not a directory of user")
+
 // takeDir opens a real directory of the user's. One that was just made is given to the user.
 func takeDir(in *os.Root, name string, uid uint32, made bool) (*os.Root, error) {
 	there, err := in.Lstat(name)
@@ -102,7 +105,7 @@ func takeDir(in *os.Root, name string, uid uint32, made bool) (*os.Root, error) 
 		return nil, err
 	}
 	if !there.IsDir() {
-		return nil, fmt.Errorf("%s is not a directory of user %d", name, uid)
+		return nil, fmt.Errorf("%s is %w %d", name, errNotOfUser, uid)
 	}
 	root, err := in.OpenRoot(name)
 	if err != nil {
@@ -135,7 +138,7 @@ func own(root *os.Root, made bool, uid uint32) error {
 		return err
 	}
 	if opened.Sys().(*syscall.Stat_t).Uid != uid {
-		return fmt.Errorf("it is not a directory of user %d", uid)
+		return fmt.Errorf("it is %w %d", errNotOfUser, uid)
 	}
 	return nil
 }
@@ -191,9 +194,20 @@ func (k *kept) closeLocked() {
 		}
 		d.close()
 	}
-	if !k.keeper.leaves {
-		k.forget()
+	if !k.keeper.leaves && k.misses == nil {
+		k.record.Forget()
 	}
+}
+
+// ended records when the executor ended: by that a later daemon knows whose map outputs to give up first.
+func (k *kept) ended(at int64) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.closed {
+		return nil
+	}
+	k.left.Ended = at
+	return k.record.Update(k.left)
 }
 
 // remove removes the directory, and the one it is in with the last of them. Where that fails, who made the application's directories

@@ -27,6 +27,7 @@ type keepingNode struct {
 	recorded []Left // and not forgotten
 	watched  []string
 	gone     func(error) // ends the driver
+	living   []*Executor // that live when the daemon ends
 	stopped  int
 	departed int
 	log      bytes.Buffer
@@ -45,11 +46,9 @@ func newBoundedNode(t *testing.T, most int64) *keepingNode {
 	k.node = &node{t: t, metrics: m, app: App{ID: "app-1", Token: [32]byte{1}}}
 	k.keeping = &Keeping{
 		Name: keptName,
-		Record: func(left Left) (func(), error) {
+		Record: func(left Left) (Record, error) {
 			k.recorded = append(k.recorded, left)
-			return func() {
-				k.recorded = slices.DeleteFunc(k.recorded, func(l Left) bool { return l.Dirs[0] == left.Dirs[0] })
-			}, nil
+			return &recordIn{k, left.Dirs[0]}, nil
 		},
 		Watch: func(driver string, gone func(error)) func() {
 			k.watched = append(k.watched, driver)
@@ -65,6 +64,21 @@ func newBoundedNode(t *testing.T, most int64) *keepingNode {
 	k.executor = k.joins("1")
 	return k
 }
+
+// recordIn is a record in recorded, which its first directory names.
+type recordIn struct {
+	k   *keepingNode
+	dir string
+}
+
+func (r *recordIn) is(left Left) bool { return left.Dirs[0] == r.dir }
+
+func (r *recordIn) Update(left Left) error {
+	r.k.recorded[slices.IndexFunc(r.k.recorded, r.is)] = left
+	return nil
+}
+
+func (r *recordIn) Forget() { r.k.recorded = slices.DeleteFunc(r.k.recorded, r.is) }
 
 // joins makes an executor with a local directory of its own, whose map outputs are to be kept.
 func (k *keepingNode) joins(name string) *Executor {
@@ -122,7 +136,8 @@ func TestMapOutputsOutliveTheirExecutor(t *testing.T) {
 	k.commit(1, 2, nil, nil)
 	if want := (Left{
 		App: k.app, Executor: "1", UID: uint32(os.Getuid()), Driver: "driver:7078", Dirs: []string{filepath.Join(k.appDir, keptName, "1-0")},
-	}); len(k.recorded) != 1 || !reflect.DeepEqual(k.recorded[0], want) || len(k.watched) != 1 || k.watched[0] != "driver:7078" {
+		Since: k.recorded[0].Since,
+	}); want.Since == 0 || len(k.recorded) != 1 || !reflect.DeepEqual(k.recorded[0], want) || len(k.watched) != 1 || k.watched[0] != "driver:7078" {
 		t.Errorf("recorded %+v, watched %v", k.recorded, k.watched)
 	}
 	released := k.ends(k.executor)

@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"weft/internal/metrics"
 	"weft/shuffle/quota"
@@ -71,6 +72,7 @@ type Registry struct {
 	log     *slog.Logger
 	keeper  *keeper // nil: nothing is kept
 	quotas  Quotas
+	ending  atomic.Bool // this daemon ends, and executors depart for that
 
 	mu       sync.RWMutex
 	apps     map[string]*application

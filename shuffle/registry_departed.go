@@ -1,6 +1,9 @@
 package shuffle
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // watch watches the application's driver for as long as it has executors here, departed ones too.
 func (r *Registry) watch(app, driver string) {
@@ -24,9 +27,23 @@ func (r *Registry) depart(e *Executor) bool {
 	e.departed.Store(true)
 	r.departed = append(r.departed, e)
 	r.keeper.opts.Departed(len(r.departed))
-	r.log.Info("an executor has ended; its map outputs are served on", "app", e.app, "executor", e.name)
 	return true
 }
+
+// ended is for an executor that has departed: it ended by itself, or this daemon ends.
+func (r *Registry) ended(e *Executor) {
+	if r.ending.Load() {
+		return
+	}
+	r.log.Info("an executor has ended; its map outputs are served on", "app", e.app, "executor", e.name)
+	if err := e.kept.ended(time.Now().UnixNano()); err != nil {
+		r.log.Warn("that an executor has ended is not recorded; the next daemon takes it for one that lived", "app", e.app, "executor", e.name, "error", err)
+	}
+	r.shrink(r.allDeparted)
+}
+
+// Ending says that executors depart from now on because this daemon ends. They live, so nothing has to make room for what they have.
+func (r *Registry) Ending() { r.ending.Store(true) }
 
 // returned forgets a departed executor whose membership has ended.
 func (r *Registry) returned(e *Executor) {
@@ -38,13 +55,17 @@ func (r *Registry) returned(e *Executor) {
 	r.keeper.opts.Departed(len(r.departed))
 }
 
-// shrink gives departed executors up, who ended first, until the others hold no more than the bound.
-func (r *Registry) shrink() {
+func (r *Registry) allDeparted() []*Executor {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return slices.Clone(r.departed)
+}
+
+// shrink gives up some of the departed executors that of gives, the first of them first, until the others hold no more than the bound.
+func (r *Registry) shrink(of func() []*Executor) {
 	for most := r.keeper.opts.MaxBytes; most > 0; {
 		var bytes int64
-		r.mu.RLock()
-		departed := slices.Clone(r.departed)
-		r.mu.RUnlock()
+		departed := of()
 		for _, e := range departed {
 			bytes += e.status().MapOutputBytes
 		}
@@ -137,10 +158,7 @@ func (r *Registry) Close() {
 		r.keeper.leaves = true
 		r.keeper.mu.Unlock()
 	}
-	r.mu.RLock()
-	departed := slices.Clone(r.departed)
-	r.mu.RUnlock()
-	for _, e := range departed {
+	for _, e := range r.allDeparted() {
 		e.Leave()
 	}
 }

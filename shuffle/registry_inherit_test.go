@@ -13,13 +13,25 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"weft/internal/metrics"
+	"weft/shuffle/quota"
 )
 
 // restart ends the node's daemon and starts another one, with other ids, that takes over what was recorded. It gives how often what it took
 // over was released.
 func (k *keepingNode) restart() (released *int) {
 	k.t.Helper()
+	k.registry.Ending()
+	for _, e := range k.living {
+		e.Depart(func() {}) // as the bridge does when the daemon ends
+	}
+	k.living = nil
 	k.registry.Close()
+	return k.starts()
+}
+
+// starts starts another daemon after the one before has ended.
+func (k *keepingNode) starts() (released *int) {
+	k.t.Helper()
 	left := slices.Clone(k.recorded)
 	k.departed, k.watched = 0, nil
 	k.keeping.Name = keptName + "-next"
@@ -30,13 +42,11 @@ func (k *keepingNode) restart() (released *int) {
 	k.t.Cleanup(k.registry.Close)
 	released = new(int)
 	for _, l := range left {
-		forget := func() {
-			k.recorded = slices.DeleteFunc(k.recorded, func(r Left) bool { return r.Dirs[0] == l.Dirs[0] })
-		}
-		if err := k.registry.TakeOver(l, forget, func() { *released++ }); err != nil {
+		if err := k.registry.TakeOver(l, &recordIn{k, l.Dirs[0]}, func() { *released++ }); err != nil {
 			k.t.Log(err)
 		}
 	}
+	k.registry.TookOver()
 	return released
 }
 
@@ -55,8 +65,7 @@ func TestAnotherDaemonTakesOver(t *testing.T) {
 	if n := testutil.ToFloat64(k.metrics.MapOutputs); n != 3 {
 		t.Errorf("%v map outputs", n)
 	}
-	living.Depart(func() {}) // as the bridge does when the daemon ends
-
+	k.living = []*Executor{living}
 	released := k.restart()
 	if *ended != 1 || *released != 0 || k.departed != 2 || len(k.recorded) != 2 || len(k.watched) != 1 || k.watched[0] != "driver:7078" {
 		t.Errorf("released %d and %d times, %d departed, recorded %+v, watched %v", *ended, *released, k.departed, k.recorded, k.watched)
@@ -158,6 +167,46 @@ func TestWhatIsFoundIsChecked(t *testing.T) {
 	}
 }
 
+// Whatever a user puts among its links, no more is looked at than map outputs may be registered, and one line tells of it.
+func TestWhatIsFoundIsBounded(t *testing.T) {
+	k := newKeepingNode(t)
+	links := k.recorded[0].Dirs[0]
+	for i := range 20 {
+		must(t, os.WriteFile(filepath.Join(links, mapID{1, uint64(i)}.link(indexLink)), make([]byte, 16), 0o600))
+	}
+	share := quota.New(5*(mapOutputOverhead+100), 100, nil)
+	for what, c := range map[string]struct {
+		most, found int
+		says        string
+		pool        *quota.Pool
+	}{
+		"all":            {20, 20, "", nil},
+		"too many":       {15, 15, "1 failures, the first: more than 15 map outputs", nil},
+		"names":          {8, 8, "2 failures, the first: " + links + ": more links than 8", nil},
+		"over the share": {20, 5, "1 failures, the first: " + errShareOfMapOutputs.Error(), share},
+	} {
+		k.registry.quotas.MapOutputs = c.pool
+		e := &Executor{registry: k.registry, app: k.app.ID, kept: k.executor.kept, shuffles: make(map[uint32]map[uint64]*mapOutput)}
+		err := e.find(c.most)
+		if e.count != c.found || (err == nil) != (c.says == "") || err != nil && !strings.HasPrefix(err.Error(), c.says) {
+			t.Errorf("%s: found %d, %v", what, e.count, err)
+		}
+		e.uncount(e.shuffles[1])
+	}
+	for i := range 20 {
+		must(t, os.WriteFile(filepath.Join(links, mapID{1, uint64(i)}.link(indexLink)), nil, 0o600))
+	}
+	e := &Executor{registry: k.registry, app: k.app.ID, kept: k.executor.kept, shuffles: make(map[uint32]map[uint64]*mapOutput)}
+	k.registry.quotas.MapOutputs = share
+	if err := e.find(20); err == nil || !strings.HasPrefix(err.Error(), "20 failures") || strings.Count(err.Error(), links) != 1 {
+		t.Errorf("20 files that are none: %v", err)
+	}
+	if got := share.Usage(); len(got) != 0 {
+		t.Errorf("the share has still %v", got)
+	}
+	k.registry.quotas.MapOutputs = nil
+}
+
 // What is not there any more, or is somebody else's, is neither served nor removed.
 func TestWhatCannotBeTakenOver(t *testing.T) {
 	for what, change := range map[string]func(k *keepingNode, base string){
@@ -192,6 +241,94 @@ func TestWhatCannotBeTakenOver(t *testing.T) {
 	}
 }
 
+// What cannot be opened for a reason that may pass stays for the next daemon, with the record; directories that can be opened are served.
+func TestWhatCannotBeOpenedStays(t *testing.T) {
+	k := newKeepingNode(t)
+	k.executor.Leave()
+	other := t.TempDir() // another disk
+	dirs := []string{filepath.Join(k.appDir, "blockmgr"), filepath.Join(other, "blockmgr")}
+	for _, dir := range dirs {
+		must(t, os.Mkdir(dir, 0o700))
+	}
+	var err error
+	k.executor, err = k.join(k.app, "1", dirs...)
+	must(t, err)
+	must(t, k.executor.Keep("driver:7078"))
+	for i, dir := range dirs {
+		k.dir = dir
+		k.commit(1, uint64(i), []byte("x"))
+	}
+	k.ends(k.executor)
+	k.registry.Close()
+
+	breaks := func(dir string) (mend func()) {
+		must(t, os.Rename(dir, dir+".away"))
+		must(t, os.Symlink(dir, dir))
+		return func() { must(t, errors.Join(os.Remove(dir), os.Rename(dir+".away", dir))) }
+	}
+	expect := func(first, second Reason) {
+		t.Helper()
+		for i, want := range []Reason{first, second} {
+			if got := k.reasonFor(k.app, "1", reduces(1, uint64(i), 0, 1)); got != want {
+				t.Errorf("map output %d: %s, want %s", i, got, want)
+			}
+		}
+		if len(k.recorded) != 1 {
+			t.Errorf("recorded: %+v", k.recorded)
+		}
+	}
+	mend := breaks(other)
+	if released := k.starts(); *released != 0 || !strings.Contains(k.log.String(), other) {
+		t.Errorf("released %d times; which directory is it?\n%s", *released, k.log.String())
+	}
+	expect(ReasonNone, ReasonNotFound)
+	k.registry.Close()
+
+	mendFirst := breaks(k.appDir)
+	if released := k.starts(); *released != 1 {
+		t.Errorf("nothing can be opened, and it was released %d times", *released)
+	}
+	expect(ReasonOwnerGone, ReasonOwnerGone)
+	k.registry.Close()
+
+	mend()
+	mendFirst()
+	k.starts()
+	expect(ReasonNone, ReasonNone)
+	k.registry.Close()
+
+	breaks(other)
+	released := k.starts()
+	k.gone(errors.New("it has ended"))
+	if *released != 1 || len(k.links()) != 0 || len(k.recorded) != 1 {
+		t.Errorf("released %d times, links %v, recorded %+v; the other disk has some still", *released, k.links(), k.recorded)
+	}
+}
+
+// A daemon that was killed when an executor had just come back leaves two records of it.
+func TestTheNewerRecordCounts(t *testing.T) {
+	for _, reverse := range []bool{false, true} {
+		k := newKeepingNode(t)
+		k.commit(1, 1, []byte("before"))
+		k.registry.keeper.leaves = true // nothing is removed any more
+		k.executor = k.joins("1")
+		k.commit(1, 1, []byte("after"))
+		if len(k.recorded) != 2 {
+			t.Fatalf("recorded %+v", k.recorded)
+		}
+		if reverse {
+			slices.Reverse(k.recorded)
+		}
+		k.living = []*Executor{k.executor}
+		released := k.restart()
+		k.expect(k.locateBlocks(reduces(1, 1, 0, 1))[0], []byte("after"))
+		links, _ := filepath.Glob(filepath.Join(k.appDir, keptName, "*"))
+		if *released != 1 || k.departed != 1 || len(k.recorded) != 1 || len(links) != 1 {
+			t.Errorf("reversed %v: released %d times, %d departed, recorded %+v, directories %v", reverse, *released, k.departed, k.recorded, links)
+		}
+	}
+}
+
 // The bound is that of the daemon which serves it.
 func TestWhatIsTakenOverIsBounded(t *testing.T) {
 	k := newKeepingNode(t)
@@ -203,9 +340,65 @@ func TestWhatIsTakenOverIsBounded(t *testing.T) {
 	}
 }
 
+// What ended executors left makes no room for what those have that lived when the daemon ended; and who ended first is given up first, whatever
+// order the records are found in.
+func TestTheEndOfADaemonGivesNothingUp(t *testing.T) {
+	k := newBoundedNode(t, 1000)
+	k.commit(1, 1, make([]byte, 600))
+	k.ends(k.executor)
+	k.executor = k.joins("2")
+	k.commit(1, 1, make([]byte, 600))
+	k.living = []*Executor{k.executor}
+	said := strings.Count(k.log.String(), "an executor has ended")
+	if released := k.restart(); *released != 0 || k.departed != 2 {
+		t.Errorf("released %d times, %d departed", *released, k.departed)
+	}
+	if n := strings.Count(k.log.String(), "an executor has ended"); said != 1 || n != 1 {
+		t.Errorf("one executor has ended; said %d times before and %d times after", said, n)
+	}
+	for _, name := range []string{"1", "2"} {
+		if got := k.reasonFor(k.app, name, reduces(1, 1, 0, 1)); got != ReasonNone {
+			t.Errorf("of executor %s: %s", name, got)
+		}
+	}
+	k.executor = k.joins("3") // 2 is not back: now it counts
+	k.commit(1, 1, make([]byte, 300))
+	k.ends(k.executor)
+	if got := k.registry.TakenOver(k.app.ID); k.departed != 2 || !slices.Equal(got, []string{"2"}) {
+		t.Errorf("%d departed, taken over %v", k.departed, got)
+	}
+	slices.Reverse(k.recorded)
+	k.keeping.MaxBytes = 300
+	k.restart()
+	if got := k.registry.TakenOver(k.app.ID); !slices.Equal(got, []string{"2", "3"}) {
+		t.Errorf("taken over %v; 3 alone has ended before", got)
+	}
+}
+
+func TestWhoEndedFirstIsGivenUpFirst(t *testing.T) {
+	for _, reverse := range []bool{false, true} {
+		k := newKeepingNode(t)
+		for _, name := range []string{"1", "2", "3"} {
+			if name != "1" {
+				k.executor = k.joins(name)
+			}
+			k.commit(1, 1, make([]byte, 400))
+			k.ends(k.executor)
+		}
+		if reverse {
+			slices.Reverse(k.recorded)
+		}
+		k.keeping.MaxBytes = 800
+		k.restart()
+		if got := k.registry.TakenOver(k.app.ID); !slices.Equal(got, []string{"2", "3"}) {
+			t.Errorf("reversed %v: taken over %v", reverse, got)
+		}
+	}
+}
+
 func TestNothingIsKeptThatCannotBeRecorded(t *testing.T) {
 	k := newKeepingNode(t)
-	k.keeping.Record = func(Left) (func(), error) { return nil, errors.New("the disk is full") }
+	k.keeping.Record = func(Left) (Record, error) { return nil, errors.New("the disk is full") }
 	k.registry = NewRegistry(RegistryOptions{Keeping: k.keeping}, k.metrics, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	app := t.TempDir()
 	dir := filepath.Join(app, "blockmgr")

@@ -186,7 +186,7 @@ func TestExecutorsThatHaveEndedMakeWay(t *testing.T) {
 	var refused refusals
 	pool := quota.New(14, 100, &refused)
 	keeping := &Keeping{
-		Name: "weft-kept-test", Record: func(Left) (func(), error) { return func() {}, nil },
+		Name: "weft-kept-test", Record: func(Left) (Record, error) { return noRecord{}, nil },
 		Watch: func(string, func(error)) func() { return func() {} }, Departed: func(int) {},
 	}
 	n := newNode(t, RegistryOptions{Keeping: keeping, Quotas: Quotas{Descriptors: pool}}, nil) // 2
@@ -212,3 +212,8 @@ func TestExecutorsThatHaveEndedMakeWay(t *testing.T) {
 		t.Errorf("one too many: %v, %d refusals were counted", err, refused)
 	}
 }
+
+type noRecord struct{}
+
+func (noRecord) Update(Left) error { return nil }
+func (noRecord) Forget()           {}
