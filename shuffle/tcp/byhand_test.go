@@ -55,7 +55,7 @@ func greet(t testing.TB, addr string, h *peerpb.Hello) (*byHand, *peerpb.Hello) 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = sock.Close() })
-	_ = sock.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = sock.SetDeadline(time.Now().Add(2 * time.Minute))
 	r := &byHand{Conn: sock, t: t}
 	sent := frame(t, &peerpb.Request{Kind: &peerpb.Request_Hello{Hello: h}}, 0)
 	r.send(sent)

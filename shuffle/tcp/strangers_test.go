@@ -139,7 +139,7 @@ func TestServerRefusesStrangers(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer func() { _ = sock.Close() }()
-			_ = sock.SetDeadline(time.Now().Add(20 * time.Second))
+			_ = sock.SetDeadline(time.Now().Add(2 * time.Minute))
 			if _, err := sock.Write(sent); err != nil {
 				t.Fatal(err)
 			}

@@ -63,7 +63,7 @@ func greetTLS(t testing.TB, addr string) *byHand {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = sock.Close() })
-	_ = sock.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = sock.SetDeadline(time.Now().Add(2 * time.Minute))
 	sealed := tls.Client(sock, clientTLS())
 	if err := sealed.Handshake(); err != nil {
 		t.Fatal(err)
@@ -327,7 +327,7 @@ func TestNoResumption(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = sock.SetDeadline(time.Now().Add(20 * time.Second))
+		_ = sock.SetDeadline(time.Now().Add(2 * time.Minute))
 		if _, err := sock.Write(requestHello(t, 3)); err != nil {
 			t.Fatal(err)
 		}
