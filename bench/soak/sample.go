@@ -73,6 +73,7 @@ func look(ctx context.Context, dir string) (daemon string, values map[string]flo
 	if values["rss"], values["fds"], err = process(s.PID); err != nil {
 		return "", nil, err
 	}
+	values["arenas"] = float64(s.Memory.ReceiveBytes + s.Memory.UpcallBytes)
 	for _, session := range s.Sessions {
 		if session.Executor == "driver" {
 			continue

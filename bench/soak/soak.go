@@ -28,7 +28,7 @@ var Figures = []Figure{
 	{Name: "goroutines", Title: "Goroutines", Bound: &Bound{0.1, 4.5}, metrics: "go_goroutines"},
 	{Name: "fds", Title: "Open descriptors", Bound: &Bound{0.1, 4.5}},
 	{Name: "leases", Title: "Leases", Bound: &Bound{0, 0.5}, metrics: "weft_leases"},
-	{Name: "arenas", Title: "Memory of all arenas", Unit: "MiB", By: mebi, Bound: &Bound{0, mebi / 2}, metrics: "weft_arena_bytes"},
+	{Name: "arenas", Title: "Memory of all arenas", Unit: "MiB", By: mebi, Bound: &Bound{0, mebi / 2}},
 	{Name: "registered", Title: "Memory registered with the RDMA device", Unit: "MiB", By: mebi, Bound: &Bound{0, mebi / 2}, metrics: "weft_registered_bytes"},
 	{Name: "map_outputs", Title: "Map outputs", Bound: &Bound{0, 0.5}, metrics: "weft_map_outputs"},
 	{Name: "open_files", Title: "Map outputs' files held open", Bound: &Bound{0, 0.5}, metrics: "weft_open_files"},

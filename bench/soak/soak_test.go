@@ -78,6 +78,7 @@ func TestLeaksAreFound(t *testing.T) {
 		{"registered memory", func(_ *testing.T, f *fake, _ string, n int) {
 			f.metrics["weft_registered_bytes"] = float64(n) * mebi
 		}, "h2: registered grows by 60 MiB an hour at rest"},
+		{"arenas", func(_ *testing.T, f *fake, _ string, n int) { f.status.Memory.UpcallBytes = int64(n) * mebi }, "h2: arenas grows by 60 MiB"},
 		{"links", func(t *testing.T, _ *fake, dir string, n int) {
 			write(t, filepath.Join(dir, "h2/tmp/spark-1/weft-kept-1", fmt.Sprint(n)))
 		}, "h2: kept_links grows by"},
