@@ -40,8 +40,8 @@ func (r *Run) savePage(name string) error {
 	}{Run: r, Hours: r.Seconds / 3600}
 	for _, v := range r.Verdicts {
 		f := figure(v.Figure)
-		content.Rows = append(content.Rows, row{v, f.Title, f.show(v.First), f.show(v.PerHour), f.show(v.Grew),
-			fmt.Sprintf("%.0f %% and %s", 100*f.Bound.Relative, f.show(f.Bound.Absolute))})
+		bounds := fmt.Sprintf("%.0f %% and %s", 100*f.Bound.Relative, f.show(f.Bound.Absolute))
+		content.Rows = append(content.Rows, row{v, f.Title, f.show(v.First), f.show(v.PerHour), f.show(v.Grew), bounds})
 	}
 	for _, f := range Figures {
 		svg, err := report.Curves("minutes", f.axis(), r.curves(f))
