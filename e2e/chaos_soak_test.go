@@ -14,6 +14,14 @@ import (
 // A soak has the daemons stay from one application to the next, so that what they hold at rest can be compared; and that of the second host
 // is never killed, though it suffers everything else.
 
+// each is how many faults an application suffers at most: in a soak fewer, so that daemons rest more often.
+func each() int {
+	if *chaosSoak != "" {
+		return 4
+	}
+	return perApplication
+}
+
 // soakHost is the host of a fault, which it would be by turns.
 func soakHost(f chaos.Fault, turn int) int {
 	if *chaosSoak != "" && (f.Kind() == "daemon kill" || f.Kind() == "sockets remove") {

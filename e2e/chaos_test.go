@@ -132,7 +132,7 @@ func (c *chaosRun) end(t *testing.T, took time.Duration) {
 // outlive its executors.
 func (c *chaosRun) application(t *testing.T, n int, first chaos.Fault) {
 	faults := []chaos.Fault{first}
-	for len(faults) < perApplication {
+	for len(faults) < each() {
 		f, more := c.next()
 		if !more {
 			break
@@ -146,7 +146,7 @@ func (c *chaosRun) application(t *testing.T, n int, first chaos.Fault) {
 		jobs = append(jobs, fault{name: fmt.Sprint("calm", c.jobs), job: calmJobs[rng.IntN(len(calmJobs))]})
 	}
 	for i, f := range faults {
-		jobs = append(jobs, fault{name: fmt.Sprint("fault", n*perApplication+i), job: hostFaultOf(t, f).job})
+		jobs = append(jobs, fault{name: fmt.Sprint("fault", n*each()+i), job: hostFaultOf(t, f).job})
 		calm()
 	}
 	conf := c.WithWeft().With(chaosConf).With(soakConf()).With(Conf{"spark.weft.outlive": fmt.Sprint(n%2 == 1)})
@@ -169,7 +169,7 @@ func (c *chaosRun) application(t *testing.T, n int, first chaos.Fault) {
 		c.checkLeft(t)
 	}
 	c.checkKept(t)
-	if *chaosSoak != "" && n%2 == 1 {
+	if *chaosSoak != "" && n%3 == 2 {
 		benchFetch(t)
 	}
 }

@@ -65,15 +65,15 @@ type Sample struct {
 
 // Verdict is on one figure of one life.
 type Verdict struct {
-	Host    string `json:"host"`
-	Daemon  string `json:"daemon_id"`
-	Figure  string `json:"figure"`
-	Resting int    `json:"resting"` // how many samples it is of, with the warm-up's
+	Host   string `json:"host"`
+	Daemon string `json:"daemon_id"`
+	Figure string `json:"figure"`
+	Rests  int    `json:"rests"` // how many it is of, with the warm-up's
 	Trend
 }
 
-// Judge fills in Verdicts, and adds to Failures. Judged are the daemons that lived for more than half of the run; if there is none, or one has too
-// few samples without a session, the run fails as too short.
+// Judge fills in Verdicts, and adds to Failures. Judged are the daemons that lived for more than half of the run; if there is none, or one has rested
+// too seldom, the run fails as too short.
 func (r *Run) Judge() {
 	judged := 0
 	for _, l := range r.Lives {
@@ -106,7 +106,7 @@ func (r *Run) Judge() {
 // String is a line.
 func (v Verdict) String() string {
 	f := figure(v.Figure)
-	return fmt.Sprintf("%s %s: %s an hour, by %s from %s, over %d resting samples", v.Host, v.Figure, f.show(v.PerHour), f.show(v.Grew), f.show(v.First), v.Resting)
+	return fmt.Sprintf("%s %s: %s an hour, by %s from %s, over %d times of rest", v.Host, v.Figure, f.show(v.PerHour), f.show(v.Grew), f.show(v.First), v.Rests)
 }
 
 func figure(name string) Figure {
@@ -125,13 +125,23 @@ func (l *Life) seconds() float64 {
 	return l.Samples[len(l.Samples)-1].At - l.Samples[0].At
 }
 
-// resting are the values while no executor or driver is connected.
+// resting is a point for each time in which no executor or driver was connected: the median of its samples, however long it was.
 func (l *Life) resting(figure string) (points []Point) {
-	for _, s := range l.Samples {
-		if s.Values["sessions"] == 0 {
-			points = append(points, Point{s.At, s.Values[figure]})
+	var at, values []float64
+	ends := func() {
+		if len(at) > 0 {
+			points = append(points, Point{median(at), median(values)})
 		}
+		at, values = nil, nil
 	}
+	for _, s := range l.Samples {
+		if s.Values["sessions"] != 0 {
+			ends()
+			continue
+		}
+		at, values = append(at, s.At), append(values, s.Values[figure])
+	}
+	ends()
 	return points
 }
 

@@ -133,7 +133,7 @@ func lives(spans ...[2]int) *Run {
 	for i, span := range spans {
 		l := &Life{Host: fmt.Sprint("h", i), Daemon: fmt.Sprint(i)}
 		for m := span[0]; m <= span[1]; m++ {
-			l.Samples = append(l.Samples, Sample{float64(m) * 60, map[string]float64{"goroutines": float64(m), "sessions": 0}})
+			l.Samples = append(l.Samples, Sample{float64(m) * 60, map[string]float64{"goroutines": float64(m), "sessions": float64(m % 2)}})
 		}
 		r.Lives = append(r.Lives, l)
 	}
@@ -153,7 +153,7 @@ func TestShortLivesAreNotJudged(t *testing.T) {
 	for i := range r.Lives[0].Samples {
 		r.Lives[0].Samples[i].Values["sessions"] = 1
 	}
-	if r.Judge(); len(r.Failures) != 1 || !strings.Contains(r.Failures[0], "0 resting samples") {
+	if r.Judge(); len(r.Failures) != 1 || !strings.Contains(r.Failures[0], "0 times of rest") {
 		t.Errorf("%q", r.Failures)
 	}
 }
@@ -184,5 +184,16 @@ func TestSave(t *testing.T) {
 		if !strings.Contains(string(html), want) {
 			t.Errorf("the page lacks %q", want)
 		}
+	}
+}
+
+// TestRestsCountOnce has rests of several samples, and of one.
+func TestRestsCountOnce(t *testing.T) {
+	l := &Life{}
+	for i, s := range []struct{ sessions, rss float64 }{{1, 900}, {0, 10}, {0, 20}, {0, 90}, {1, 900}, {1, 900}, {0, 30}, {1, 900}, {0, 50}, {0, 40}} {
+		l.Samples = append(l.Samples, Sample{float64(i), map[string]float64{"sessions": s.sessions, "rss": s.rss}})
+	}
+	if got, want := l.resting("rss"), []Point{{2, 20}, {6, 30}, {8.5, 45}}; !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }

@@ -8,7 +8,7 @@ import (
 
 const (
 	warmUp = 0.2  // of the time, at its beginning, that is not judged
-	fewest = 10   // points after that
+	fewest = 5    // points after that
 	most   = 1000 // points that are compared with each other
 )
 
@@ -29,12 +29,12 @@ type Trend struct {
 	Fails   bool    `json:"fails"`    // it grew by more than both bounds
 }
 
-// trendOf judges points in the order of their times. The first fifth of the time is warm-up. It is an error if fewer than ten points are
+// trendOf judges points in the order of their times. The first fifth of the time is warm-up. It is an error if fewer than five points are
 // left: the run was too short.
 func trendOf(points []Point, b Bound) (Trend, error) {
 	points = warm(points)
 	if len(points) < fewest {
-		return Trend{}, fmt.Errorf("%d resting samples after the warm-up, and %d are needed: let the run be longer", len(points), fewest)
+		return Trend{}, fmt.Errorf("%d times of rest after the warm-up, and %d are needed: let the run be longer", len(points), fewest)
 	}
 	first, last := points[0], points[len(points)-1]
 	few := thin(points)

@@ -56,7 +56,7 @@ func TestTrend(t *testing.T) {
 
 func TestTrendOfTooFew(t *testing.T) {
 	var points []Point
-	for n := range 12 { // of 11, two are warm-up
+	for n := range 6 { // of five, one is warm-up
 		if _, err := trendOf(points, Bound{}); err == nil || !strings.Contains(err.Error(), "longer") {
 			t.Errorf("of %d: %v", n, err)
 		}
