@@ -120,10 +120,22 @@ func TestDescriptorsAndExecutorsAreSampled(t *testing.T) {
 	}
 	f.status.DaemonID = "the next"
 	r.sample(t.Context(), dir, 1)
-	delete(f.metrics, "weft_leases")
+	delete(f.metrics, "weft_peers")
 	r.sample(t.Context(), dir, 2)
-	if len(r.Lives) != 2 || len(r.Lives[1].Samples) != 1 {
-		t.Errorf("%d lives; a sample without leases counts, or a daemon is taken for the one before", len(r.Lives))
+	if len(r.Lives) != 2 || len(r.Lives[1].Samples) != 2 {
+		t.Errorf("%d lives; a daemon that never had a peer is not seen, or one is taken for the one before", len(r.Lives))
+	}
+}
+
+func TestMetricsOfFiguresAreTheDaemons(t *testing.T) {
+	page, err := os.ReadFile("../../docs/metrics.md") // generated from the daemon's
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range Figures {
+		if strings.HasPrefix(f.metrics, "weft_") && !strings.Contains(string(page), "| `"+f.metrics+"` | gauge |") {
+			t.Errorf("%s: the daemon has no gauge %s", f.Name, f.metrics)
+		}
 	}
 }
 
