@@ -91,6 +91,11 @@ chaos: build ## Break things at random, in process and under Spark jobs, and che
 	@go run ./scripts/chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(if $(FAULTS),--faults $(FAULTS)) \
 		$(if $(HOST_FAULTS),--host-faults $(HOST_FAULTS))
 
+.PHONY: soak
+soak: build ## Run Spark jobs, faults and the fetch benchmark for HOURS=1 (or 8, 0.5 ...), and fail where anything that daemons hold grows (needs root)
+	@scripts/spark 3.5.9
+	@go run ./scripts/soak $(if $(HOURS),--hours $(HOURS)) $(if $(SEED),--seed $(SEED))
+
 .PHONY: spark
 spark: setup ## Fetch the Spark lines of the tests into build/spark
 	@scripts/spark $(SPARK_LINES)

@@ -19,6 +19,7 @@ var (
 	chaosFaults = flag.Int("chaos.faults", 10, "TestChaos: how many faults, at least")
 	chaosFor    = flag.Duration("chaos.for", 0, "TestChaos: goes on for so long, at least")
 	chaosScript = flag.String("chaos.script", "", "TestChaos: these faults and no others")
+	chaosSoak   = flag.String("chaos.soak", "", "TestChaos: is a soak, whose fetch benchmark writes into this directory; see chaos_soak_test.go")
 	chaosRecord = flag.String("chaos.record", "", "TestChaos: writes its record into this file")
 )
 
@@ -102,7 +103,7 @@ func (c *chaosRun) draw(t *testing.T, began time.Time) {
 		c.left--
 		f := schedule.Next()
 		host = host%2 + 1
-		f.Way = host
+		f.Way = soakHost(f, host)
 		return f, true
 	}
 }
@@ -131,7 +132,7 @@ func (c *chaosRun) end(t *testing.T, took time.Duration) {
 // outlive its executors.
 func (c *chaosRun) application(t *testing.T, n int, first chaos.Fault) {
 	faults := []chaos.Fault{first}
-	for len(faults) < perApplication {
+	for len(faults) < each() {
 		f, more := c.next()
 		if !more {
 			break
@@ -145,10 +146,10 @@ func (c *chaosRun) application(t *testing.T, n int, first chaos.Fault) {
 		jobs = append(jobs, fault{name: fmt.Sprint("calm", c.jobs), job: calmJobs[rng.IntN(len(calmJobs))]})
 	}
 	for i, f := range faults {
-		jobs = append(jobs, fault{name: fmt.Sprint("fault", n*perApplication+i), job: hostFaultOf(t, f).job})
+		jobs = append(jobs, fault{name: fmt.Sprint("fault", n*each()+i), job: hostFaultOf(t, f).job})
 		calm()
 	}
-	conf := c.WithWeft().With(chaosConf).With(Conf{"spark.weft.outlive": fmt.Sprint(n%2 == 1)})
+	conf := c.WithWeft().With(chaosConf).With(soakConf()).With(Conf{"spark.weft.outlive": fmt.Sprint(n%2 == 1)})
 	b := c.startBroken(t, conf, append(jobs, fault{name: fmt.Sprint("last", n), job: "bigblocks"}))
 	var healing *recovery
 	for i, f := range faults {
@@ -162,8 +163,15 @@ func (c *chaosRun) application(t *testing.T, n int, first chaos.Fault) {
 	sum := b.checkGivenBack(t)
 	c.rec.Outcome("blocks_by_weft", int(sum.WeftBlocks))
 	c.rec.Outcome("blocks_by_netty", int(sum.NettyBlocks))
-	c.checkLeft(t)
+	if *chaosSoak != "" {
+		c.checkRest(t)
+	} else {
+		c.checkLeft(t)
+	}
 	c.checkKept(t)
+	if *chaosSoak != "" && n%3 == 2 {
+		benchFetch(t)
+	}
 }
 
 // suffer has a fault happen in the present job, when all is well after the one before. It returns what recovers while the job ends.

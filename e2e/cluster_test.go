@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -184,14 +185,14 @@ func (c *Cluster) Status(t testing.TB, host string, args ...string) *status.Stat
 	return s
 }
 
-// AwaitIdle waits until nothing but Spark's own daemons runs on the hosts: a test that leaves a process behind fails.
-func (c *Cluster) AwaitIdle(t testing.TB, limit time.Duration) {
+// AwaitIdle waits until nothing but Spark's own daemons runs on the hosts, and what may stay: a test that leaves a process behind fails.
+func (c *Cluster) AwaitIdle(t testing.TB, limit time.Duration, mayStay ...string) {
 	t.Helper()
 	var left []string
 	for deadline := time.Now().Add(limit); ; time.Sleep(100 * time.Millisecond) {
 		left = nil
 		for _, line := range strings.Split(strings.TrimSpace(c.Script(t, "pids")), "\n") {
-			if !strings.HasSuffix(line, " master") && !strings.HasSuffix(line, " worker") {
+			if role := line[strings.LastIndexByte(line, ' ')+1:]; !slices.Contains(append(mayStay, "master", "worker"), role) {
 				left = append(left, line)
 			}
 		}

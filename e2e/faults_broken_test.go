@@ -272,6 +272,12 @@ func (c *Cluster) checkLeft(t testing.TB) {
 			t.Errorf("left behind: %v", left)
 		}
 	}
+	c.checkLogs(t)
+}
+
+// checkLogs checks that no daemon stumbled.
+func (c *Cluster) checkLogs(t testing.TB) {
+	t.Helper()
 	for _, pattern := range []string{"h*/tmp/weft-*/daemon.log", "log/daemon-*.log"} {
 		logs, _ := filepath.Glob(filepath.Join(c.dir, pattern))
 		for _, log := range logs {

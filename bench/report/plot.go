@@ -6,6 +6,7 @@ import (
 	"image/color"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -171,3 +172,30 @@ func padded(c draw.Canvas) draw.Canvas {
 }
 
 func pixels(n int) vg.Length { return vg.Length(n) * vg.Inch / dpi }
+
+// Curve is a series of points for another page. Curves of equal names have one colour and one entry in the legend.
+type Curve struct {
+	Name string
+	X, Y []float64
+}
+
+// Curves draws them over an axis from 0, as SVG to put into HTML.
+func Curves(x, y string, curves []Curve) (string, error) {
+	var all []line
+	var names []string
+	for _, c := range curves {
+		if !slices.Contains(names, c.Name) {
+			names = append(names, c.Name)
+		}
+		l := line{name: c.Name, color: palette[slices.Index(names, c.Name)%len(palette)]}
+		for i := range c.X {
+			l.points = append(l.points, plotter.XY{X: c.X[i], Y: c.Y[i]})
+		}
+		all = append(all, l)
+	}
+	p, err := lines(x, y, all)
+	if err != nil {
+		return "", err
+	}
+	return figure{name: y, plot: p}.svg()
+}

@@ -11,6 +11,7 @@ var allowed = map[string][]string{
 	"weft/bench/...":   {"weft/bench/..."},    // it measures the built program from outside
 	"weft/bench/model": {"weft/bench/result"}, // arithmetic on costs and results: it starts and measures nothing
 	"weft/bench/train": {"weft/bench/...", "weft/bigdl", "weft/bigdl/data", "weft/bigdl/data/seqfile", "weft/bigdl/data/store"},
+	"weft/bench/soak":  {"weft/bench/report", "weft/internal/status"},         // the client of the admin socket
 	"weft/bench/rdma":  {"weft/bench/raw", "weft/shuffle/rdma", "weft/verbs"}, // and here the transport's connections by themselves
 
 	"weft/bigdl":          {"weft/bigdl/data"},
@@ -37,8 +38,9 @@ var allowed = map[string][]string{
 	"weft/verbs":           {"weft/internal/invariants"}, // no policy: it knows nothing of blocks
 	"weft/verbs/verbstest": {"weft/verbs", "weft/internal/leakcheck"},
 
-	"weft/scripts/...":   {},                                              // tools of the test hosts
-	"weft/scripts/chaos": {"weft/internal/chaos"},                         // the record of its two halves
+	"weft/scripts/...":   {},                      // tools of the test hosts
+	"weft/scripts/chaos": {"weft/internal/chaos"}, // the record of its two halves
+	"weft/scripts/soak":  {"weft/bench/soak"},
 	"weft/e2e":           {"weft/internal/status", "weft/internal/chaos"}, // it uses what users have
 	"weft/e2e/data":      {"weft/bigdl/data/..."},                         // data sets beside Hadoop's own programs
 
