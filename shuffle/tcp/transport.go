@@ -34,7 +34,7 @@ const (
 // Options are what both sides of a connection need.
 type Options struct {
 	DaemonID    [16]byte      // of this daemon
-	Former      [][16]byte    // of daemons before it, ; who looks for one of them has found it
+	Former      [][16]byte    // of daemons before it; who looks for one of them has found it
 	PeerTimeout time.Duration // a peer that is silent for so long is lost; 0: ten seconds
 	Streams     int           // connections for Reads that a dialler opens, beside the one for requests; at least one
 	Log         *slog.Logger
