@@ -43,6 +43,7 @@ final class Session {
   private final Map<Long, FetchCall> calls = new HashMap<>();
   private final Queue<ToJvm> held = new ArrayDeque<>();
   private final CompletableFuture<String> end = new CompletableFuture<>();
+  private final Object afterLoop = new Object(); // held by who uses this when the event loop has ended
   private long lastRequest;
   private long lastSweep = System.nanoTime();
 
@@ -258,14 +259,21 @@ final class Session {
     onLoop(() -> end(cause));
   }
 
-  /** Runs on the event loop; where that has ended with this executor, and nothing runs there any more, on the caller's thread. */
+  /**
+   * Runs on the event loop; where that has ended with this executor, and nothing else runs there any more, on the caller's thread, one at a
+   * time.
+   */
   private void onLoop(Runnable step) {
     try {
       loop.execute(step);
     } catch (RejectedExecutionException e) {
-      loop.terminationFuture().awaitUninterruptibly();
-      end("this executor stops");
-      step.run();
+      if (!loop.inEventLoop()) { // its last tasks come here, too
+        loop.terminationFuture().awaitUninterruptibly();
+      }
+      synchronized (afterLoop) {
+        end("this executor stops");
+        step.run();
+      }
     }
   }
 }

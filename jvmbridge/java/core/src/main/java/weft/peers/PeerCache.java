@@ -74,6 +74,19 @@ public final class PeerCache {
     entries.remove(executor);
   }
 
+  /**
+   * This answer was of no use: ask again before this executor's daemon is used again, unless that was done since. Of many who failed with one
+   * answer the first alone has it asked for again.
+   */
+  public void forget(String executor, Endpoint failed) {
+    entries.computeIfPresent(executor, (name, entry) -> entry.answer.getNow(null) == failed ? null : entry);
+  }
+
+  /** A memory apart from this one, with the same directory, that leaves nobody alone: absence is not remembered. */
+  public PeerCache patient() {
+    return new PeerCache(ask, 0, clock);
+  }
+
   /** This executor's daemon cannot be used: leave it alone for a while. */
   public void avoid(String executor) {
     Entry entry = new Entry();

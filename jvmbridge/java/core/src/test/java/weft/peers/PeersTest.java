@@ -55,6 +55,34 @@ class PeersTest {
   }
 
   @Test
+  void ofManyFailuresOfOneAnswerOneHasItAskedForAgain() {
+    Endpoint first = cache.find("1").join();
+    cache.forget("1", first);
+    answer = CompletableFuture.completedFuture(B);
+    Endpoint second = cache.find("1").join();
+    cache.forget("1", first);
+    assertSame(second, cache.find("1").join());
+    assertEquals(2, asked.size());
+    answer = new CompletableFuture<>();
+    cache.forget("1", second);
+    CompletableFuture<Endpoint> third = cache.find("1");
+    cache.forget("1", second);
+    assertSame(third, cache.find("1"), "it is being asked for");
+  }
+
+  @Test
+  void aPatientMemoryLeavesNobodyAloneAndTheOtherAsItIs() {
+    PeerCache patient = cache.patient();
+    cache.avoid("1");
+    assertEquals(A, patient.find("1").join());
+    assertNull(cache.find("1").join());
+    answer = CompletableFuture.completedFuture(null);
+    assertNull(patient.find("2").join());
+    answer = CompletableFuture.completedFuture(A);
+    assertEquals(A, patient.find("2").join());
+  }
+
+  @Test
   void absenceIsRememberedForAWhile() throws Exception {
     answer = CompletableFuture.completedFuture(null);
     assertNull(cache.await("1"));

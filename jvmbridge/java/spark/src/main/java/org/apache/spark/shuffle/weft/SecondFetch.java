@@ -30,7 +30,7 @@ final class SecondFetch {
     void fetch(StockFetch fetch, String[] names, Endpoint peer, Undelivered undelivered);
   }
 
-  private final PeerCache peers;
+  private final PeerCache peers; // its own: other readers leave a daemon alone that did not answer
   private final Way weft;
   private final ScheduledExecutorService timer;
   private final long patienceNanos;
@@ -40,11 +40,12 @@ final class SecondFetch {
   private volatile boolean closed;
 
   /**
+   * @param peers whose directory is asked; its memory is left as it is
    * @param patienceMs how long after the first failure weft is asked again; once at least
    * @param clock nanoseconds
    */
   SecondFetch(PeerCache peers, Way weft, ScheduledExecutorService timer, long patienceMs, LongSupplier clock) {
-    this.peers = peers;
+    this.peers = peers.patient();
     this.weft = weft;
     this.timer = timer;
     this.patienceNanos = TimeUnit.MILLISECONDS.toNanos(patienceMs);
@@ -111,7 +112,6 @@ final class SecondFetch {
     }
 
     void ask(String[] names, long pauseMs) {
-      peers.forget(fetch.executor); // a new daemon has another address
       peers.find(fetch.executor)
           .thenAccept(
               peer -> {
@@ -133,6 +133,7 @@ final class SecondFetch {
     }
 
     private void undelivered(String[] names, Reason reason, String detail, long pauseMs, Endpoint peer) {
+      peers.forget(fetch.executor, peer); // a new daemon has another address
       boolean passes = passes(reason);
       boolean late = clock.getAsLong() - began >= patienceNanos || lost.contains(peer);
       if (passes && !late && !closed) {

@@ -3,6 +3,7 @@ package org.apache.spark.shuffle.weft;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.File;
@@ -235,6 +236,34 @@ class SecondFetchTest {
     deliver(A);
     listener.await(1);
     assertArrayEquals(bytes("by weft " + A), listener.bytes(A));
+  }
+
+  /** The driver answers once for all that wait for one daemon, and others leave that alone all the while. */
+  @Test
+  void theDirectoryIsAskedOnceForAllThatFailTogether() throws Exception {
+    AtomicLong asked = new AtomicLong();
+    PeerCache peers =
+        new PeerCache(
+            executor -> {
+              asked.incrementAndGet();
+              return CompletableFuture.completedFuture(daemon(1));
+            },
+            PATIENCE_MS, System::nanoTime);
+    peers.avoid("2");
+    SecondFetch second = new SecondFetch(peers, this::asked, workers.again, PATIENCE_MS, System::nanoTime);
+    second.failures(stock(null)).accept(A, new IOException("netty failed"));
+    second.failures(stock(null)).accept(B, new IOException("netty failed"));
+    for (int round = 1; round <= 2; round++) {
+      FakeBridge.Call one = bridge.next();
+      FakeBridge.Call other = bridge.next();
+      assertEquals(round, asked.get());
+      one.fail(Reason.REASON_PEER_UNREACHABLE, 0);
+      other.fail(Reason.REASON_PEER_UNREACHABLE, 0);
+    }
+    deliver(A, B);
+    listener.await(2);
+    assertEquals(3, asked.get());
+    assertNull(peers.find("2").join(), "it is left alone by others");
   }
 
   private void asked(StockFetch fetch, String[] names, Endpoint peer, Undelivered undelivered) {
