@@ -124,6 +124,9 @@ func (c *chaosRun) start() []*running {
 
 func (w *way) app() string { return "app-" + strconv.Itoa(w.n) }
 
+// encrypted tells whether the way is under TLS: every second one of each daemon's is.
+func (w *way) encrypted() bool { return w.n/2%2 == 1 }
+
 // set makes what the way has, and has its executors join.
 func (w *way) set(owner, reader *running) {
 	w.link.set(func() { w.link.target = fmt.Sprintf("127.0.0.1:%d", owner.PeerPort) })
@@ -133,7 +136,14 @@ func (w *way) set(owner, reader *running) {
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			w.t.Fatal(err)
 		}
-		return &member{daemon: d, hello: func() *bridgepb.Hello { return bridgetest.Hello(w.app(), name, dir) }, joined: joined}
+		hello := func() *bridgepb.Hello {
+			h := bridgetest.Hello(w.app(), name, dir)
+			if w.encrypted() {
+				h.Features = bridgetest.Encrypt
+			}
+			return h
+		}
+		return &member{daemon: d, hello: hello, joined: joined}
 	}
 	w.owner = at(owner, "owner", func(e *executor) error {
 		e.Serve(w.serve)

@@ -15,6 +15,7 @@ import (
 	"weft/internal/pb/blockpb"
 	"weft/internal/pb/bridgepb"
 	"weft/jvmbridge/bridgetest"
+	"weft/shuffle/tcp"
 	"weft/shuffle/transporttest"
 )
 
@@ -189,6 +190,9 @@ func (w *way) judge(want []int, got []bridgetest.Block) result {
 		case !bytes.Equal(b.Bytes, w.blocks[at].data):
 			w.rec.Outcome("wrong", 1)
 			w.fail("block %d: %d bytes that are not the %d of its owner", at, len(b.Bytes), len(w.blocks[at].data))
+		case w.encrypted() != (b.Transport == tcp.NameTLS):
+			w.rec.Outcome("wrong", 1)
+			w.fail("block %d came over %s; the application is encrypted: %v", at, b.Transport, w.encrypted())
 		default:
 			r.came++
 			w.rec.Outcome("right", 1)
