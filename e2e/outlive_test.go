@@ -88,7 +88,9 @@ func testOff(t *testing.T, c *Cluster, conf Conf) {
 	if err := syscall.Kill(killed, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	c.eventually(t, "the daemon knows that it is gone", func() bool { return c.executors(Host1)[killed] == "" })
+	c.eventually(t, "the driver knows what went with it", func() bool {
+		return strings.Contains(r.stderr.String(), "Shuffle files lost for executor")
+	})
 	r.Release(t, "go")
 	r.Release(t, "continue")
 	r.Wait(t)
