@@ -3,16 +3,15 @@ package shuffle
 import (
 	"hash/crc32"
 	"sync"
+
+	"weft/shuffle/crc32c"
 )
 
-// castagnoli is the table of CRC32C (RFC 3720), for which processors have an instruction.
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 // Checksum is the CRC32C of data. That of nothing is 0.
-func Checksum(data []byte) uint32 { return crc32.Checksum(data, castagnoli) }
+func Checksum(data []byte) uint32 { return crc32c.Update(0, data) }
 
 // UpdateChecksum is the CRC32C of what sum is the checksum of, followed by data.
-func UpdateChecksum(sum uint32, data []byte) uint32 { return crc32.Update(sum, castagnoli, data) }
+func UpdateChecksum(sum uint32, data []byte) uint32 { return crc32c.Update(sum, data) }
 
 // rangeSums are the checksums of ranges that arrive one behind the other.
 type rangeSums struct {
