@@ -114,7 +114,11 @@ func (x *fetch) deliverWhole(lease *mempool.Lease, blocks []int, sums []uint32, 
 		lease.Release()
 	} else {
 		lease.Retain(len(right) - 1)
-		x.deliver(Delivery{Lease: lease, Entries: entries, Transport: by}, right)
+		d := Delivery{Lease: lease, Entries: entries, Transport: by}
+		if x.req.Pieces { // the only block, which came along as a whole
+			d.BlockLength = entries[0].Length
+		}
+		x.deliver(d, right)
 	}
 	x.failChecksum(wrong, by)
 }

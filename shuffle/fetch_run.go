@@ -151,9 +151,9 @@ func (x *fetch) begin() {
 }
 
 // reserve leases memory for small blocks: as much as may be needed, else less, or none at all where the arena is full. A block that is
-// delivered in pieces needs a lease of its own.
+// delivered in pieces needs a lease of its own, so there it must be the only one.
 func (x *fetch) reserve() *mempool.Lease {
-	if x.req.Pieces || x.opts.EagerBlock == 0 {
+	if x.opts.EagerBlock == 0 || (x.req.Pieces && len(x.req.Blocks) > 1) {
 		return nil
 	}
 	const least = 4 << 10

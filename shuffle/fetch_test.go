@@ -144,6 +144,15 @@ func TestFetchChecksum(t *testing.T) {
 			t.Errorf("%d bytes were delivered, want all but the last piece", got)
 		}
 	})
+	t.Run("a small block in pieces", func(t *testing.T) {
+		r := newRig(t, "locate 1 corrupt 3", 4*mib, fetchOptions())
+		ids, data := r.src.Add(100)
+		rec := r.fetch(t.Context(), ids, inPieces)
+		rec.check(data, shuffle.ReasonChecksum, 0)
+		if len(rec.data) != 0 {
+			t.Errorf("%d wrong blocks were delivered", len(rec.data))
+		}
+	})
 	t.Run("the owner has none", func(t *testing.T) {
 		r := newRig(t, "read 1 corrupt 3", 4*mib, fetchOptions())
 		r.src.Uncheck()
@@ -151,6 +160,27 @@ func TestFetchChecksum(t *testing.T) {
 		data[0][3] ^= 1
 		r.fetch(t.Context(), ids, nil).check(data, shuffle.ReasonNone)
 	})
+}
+
+// A single small block that is wanted in pieces, as by fetchBlockSync, comes with the answer: one round trip. Each of several needs a lease of its own.
+func TestFetchSmallInPieces(t *testing.T) {
+	for _, tt := range []struct {
+		lengths []int
+		reads   int
+	}{
+		{[]int{1}, 0},
+		{[]int{4 * kib}, 0},
+		{[]int{4*kib + 1}, 1},
+		{[]int{0}, 0},
+		{[]int{1, 1}, 2},
+	} {
+		r := newRig(t, "", 4*mib, fetchOptions())
+		ids, data := r.src.Add(tt.lengths...)
+		r.fetch(t.Context(), ids, inPieces).check(data, shuffle.ReasonNone)
+		if n := r.script.Count("read"); n != tt.reads {
+			t.Errorf("blocks of %d bytes took %d reads, want %d", tt.lengths, n, tt.reads)
+		}
+	}
 }
 
 // An arena of half of what all fetches together have in flight delays them, no more.
