@@ -40,6 +40,7 @@ func (x *fetch) completeLocate(eager *mempool.Lease, located []Located, err erro
 	x.achieve()
 	x.located = located
 	var failed, empty, small, large []int
+	together := x.together()
 	for i := range x.located {
 		switch l := &x.located[i]; {
 		case l.Err != nil:
@@ -51,7 +52,7 @@ func (x *fetch) completeLocate(eager *mempool.Lease, located []Located, err erro
 		case !x.req.Pieces && l.Length > x.req.Arena.MaxLease():
 			large = append(large, i)
 		default:
-			x.plan(i)
+			x.plan(i, together)
 		}
 	}
 	x.failEach(failed)
@@ -60,12 +61,26 @@ func (x *fetch) completeLocate(eager *mempool.Lease, located []Located, err erro
 	x.refuseLarge(large)
 }
 
-// plan adds a block to the unit before it, if the two may be read together, or makes a unit of it.
-func (x *fetch) plan(block int) {
+// together is how many bytes of blocks are read together at most: a piece, but an eighth of the request where that is less. So one of a few MB
+// is spread over the streams, and its first blocks are delivered while others are on their way.
+func (x *fetch) together() int64 {
+	var sum int64
+	for i := range x.located {
+		if l := &x.located[i]; l.Err == nil && l.Handle != 0 {
+			sum += l.Length
+		}
+	}
+	return min(max(sum/8, leastTogether), int64(x.opts.Piece), x.req.Arena.MaxLease())
+}
+
+const leastTogether = 256 << 10 // less is not worth a read
+
+// plan adds a block to the unit before it, if the two are no more than may be read together, or makes a unit of it.
+func (x *fetch) plan(block int, together int64) {
 	length := x.located[block].Length
 	if n := len(x.units); n > 0 && !x.req.Pieces {
 		last := x.units[n-1]
-		if sum := last.length + length; sum <= int64(x.opts.Piece) && sum <= x.req.Arena.MaxLease() {
+		if sum := last.length + length; sum <= together {
 			last.blocks, last.length = append(last.blocks, block), sum
 			return
 		}

@@ -183,6 +183,32 @@ func TestFetchSmallInPieces(t *testing.T) {
 	}
 }
 
+// Blocks are read together as far as that leaves several reads for the streams: up to an eighth of the request, at least 256 KiB, at most a piece.
+func TestFetchTogether(t *testing.T) {
+	for _, tt := range []struct {
+		blocks, length int
+		reads          int
+	}{
+		{100, 64 * kib, 9},  // twelve in each
+		{16, 16 * kib, 1},   // of 256 KiB in all
+		{64, 1 * mib, 16},   // an eighth is more than a piece
+		{3, 5 * mib / 2, 3}, // one is more than an eighth
+	} {
+		opts := fetchOptions()
+		opts.Piece = 4 * mib
+		r := newRig(t, "", 128*mib, opts)
+		lengths := make([]int, tt.blocks)
+		for i := range lengths {
+			lengths[i] = tt.length
+		}
+		ids, data := r.src.Add(lengths...)
+		r.fetch(t.Context(), ids, nil).check(data, shuffle.ReasonNone)
+		if n := r.script.Count("read"); n != tt.reads {
+			t.Errorf("%d blocks of %d bytes took %d reads, want %d", tt.blocks, tt.length, n, tt.reads)
+		}
+	}
+}
+
 // An arena of half of what all fetches together have in flight delays them, no more.
 func TestFetchSmallArena(t *testing.T) {
 	opts := fetchOptions()

@@ -55,7 +55,7 @@ func (o *Options) table() []Option {
 			&sizeValue{&o.FetchEagerMax},
 		},
 		{
-			"weft.fetch.piece", "size", "4m", "Larger blocks are read in pieces of this size, smaller ones are read together up to it.",
+			"weft.fetch.piece", "size", "4m", "Larger blocks are read in pieces of this size, smaller ones are read together up to it, or to an eighth of their request.",
 			&sizeValue{&o.FetchPiece},
 		},
 		{
@@ -64,7 +64,7 @@ func (o *Options) table() []Option {
 		},
 		{
 			"weft.tcp.streams", "count", "4", "TCP connections to each peer that carry blocks, 1 to 16, beside the one that carries requests and small blocks; " +
-				"the second is used when 8m are on their way over the first. With one, one processor receives all that comes from a peer.", &countValue{&o.TCPStreams},
+				"the next one is used when 1m is on its way over one. With one, one processor receives all that comes from a peer.", &countValue{&o.TCPStreams},
 		},
 		{
 			"weft.rdma.device", "name", "auto", "The RDMA device that moves blocks, such as `mlx5_0`. auto: the first with an active port that has an IP address; " +

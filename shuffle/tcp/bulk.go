@@ -28,7 +28,7 @@ const (
 	// that acknowledgements leave in time and the sender does not stall.
 	part = 256 << 10
 	// much is what has to be there, if there is as much to come, before the goroutine is woken.
-	much = 1 << 20
+	much = 512 << 10
 )
 
 func newBulk(w *wire) *bulk {

@@ -101,9 +101,8 @@ func (b *bundle) Locate(req *shuffle.LocateRequest, eager []byte, done func([]sh
 }
 
 const (
-	// enough is how many bytes a stream has to receive before the next one is used. What is less keeps no second processor busy, and a stream
-	// that is in use knows the rate of the path.
-	enough = 8 << 20
+	// enough is how many bytes a stream has to receive before the next one is used. What is less keeps no second processor busy.
+	enough = 1 << 20
 	// stall is how long nothing comes over a stream that has something to receive until others are preferred, as if it had much more.
 	stall = 50 * time.Millisecond
 	worse = 1 << 30

@@ -79,7 +79,7 @@ func readsOf(lengths ...int) ([]shuffle.ReadRequest, chan error) {
 	return reqs, ended
 }
 
-// Requests go over the first connection; each read goes over the first of the others that has less than 8 MiB to receive, else over that
+// Requests go over the first connection; each read goes over the first of the others that has less than 1 MiB to receive, else over that
 // which has least.
 func TestReadsAreSpread(t *testing.T) {
 	peer, asked := record(t, 4, -1, nil)
@@ -88,7 +88,7 @@ func TestReadsAreSpread(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Locate(&shuffle.LocateRequest{Blocks: []shuffle.BlockID{transporttest.ID(0)}}, nil, func([]shuffle.Located, error) {})
-	const m = 1 << 20
+	const m = 128 << 10
 	reqs, _ := readsOf(8*m, 4*m, 5*m, 8*m, m, m, m)
 	c.Read(reqs)
 	c.Release([]uint64{7})
@@ -98,7 +98,7 @@ func TestReadsAreSpread(t *testing.T) {
 		t.Errorf("over the first connection: %v, want the Locate and the Release", first)
 	}
 	if got := spread(all[1:]); got != "157 23 46" {
-		t.Errorf("handles read over the streams: %q, want those of 10, 9 and 9 MiB", got)
+		t.Errorf("handles read over the streams: %q, want those of 10, 9 and 9 parts", got)
 	}
 }
 
