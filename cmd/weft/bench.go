@@ -20,7 +20,7 @@ import (
 
 func benchCommand() *cobra.Command {
 	c := &cobra.Command{Use: "bench", Short: "Measure weft beside stock Spark and the raw limits"}
-	c.AddCommand(benchAllCommand(), benchDataCommand(), benchFetchCommand(), benchModelCommand(), benchRDMACommand(), benchRawCommand(), benchReportCommand(), benchShuffleCommand(), benchTrainCommand())
+	c.AddCommand(benchAllCommand(), benchDataCommand(), benchFetchCommand(), benchModelCommand(), benchRDMACommand(), benchRawCommand(), benchRegistryCommand(), benchReportCommand(), benchShuffleCommand(), benchTrainCommand())
 	return c
 }
 
