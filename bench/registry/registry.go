@@ -33,7 +33,7 @@ type Result struct {
 
 // Row is the time to resolve one block range, in requests of a hundred.
 type Row struct {
-	Range  string    `json:"range"`  // the block's name
+	Range  string    `json:"range"`  // the block's name, of one partition or of rangeWidth
 	Layout string    `json:"layout"` // what is known of the map output: see the constants
 	Micros []float64 `json:"us"`     // for one range, of each round
 }
@@ -43,6 +43,12 @@ const (
 	Warm   = "warm"   // its index and checksums in memory, its data file open
 	Closed = "closed" // its index and checksums in memory
 	Cold   = "cold"   // nothing but where its files are
+)
+
+// The names of block ranges: one partition, and neighbours that Spark asks for at once.
+const (
+	OnePartition = "shuffle_S_M_R"
+	Partitions   = "shuffle_S_M_Rstart_Rend"
 )
 
 // Median is the middle of the rounds.

@@ -36,7 +36,7 @@ func TestRun(t *testing.T) {
 	}
 	if want := []string{
 		"shuffle_S_M_R cold", "shuffle_S_M_R closed", "shuffle_S_M_R warm",
-		"shuffle_S_M_R_R+10 cold", "shuffle_S_M_R_R+10 closed", "shuffle_S_M_R_R+10 warm",
+		"shuffle_S_M_Rstart_Rend cold", "shuffle_S_M_Rstart_Rend closed", "shuffle_S_M_Rstart_Rend warm",
 	}; !reflect.DeepEqual(rows, want) {
 		t.Errorf("rows %q", rows)
 	}

@@ -22,6 +22,7 @@ const (
 	closeOutputs = 4000 // more than that, and fewer than layouts of maxReducers stay in memory (64 MiB)
 	maxReducers  = 1000
 	coldRanges   = 20_000
+	rangeWidth   = 10 // partitions
 )
 
 // Run measures. The files are removed again.
@@ -102,11 +103,10 @@ type resolver struct {
 
 // round measures every row once. Cold ones first, as they leave nothing that others would need.
 func (s *resolver) round(ctx context.Context) (rows []Row, err error) {
-	for _, width := range []int{1, min(10, s.Reducers)} {
-		name := "shuffle_S_M_R"
-		if width > 1 {
-			name = fmt.Sprintf("shuffle_S_M_R_R+%d", width)
-		}
+	for _, block := range []struct {
+		name  string
+		width int
+	}{{OnePartition, 1}, {Partitions, min(rangeWidth, s.Reducers)}} {
 		for _, layout := range []struct {
 			name          string
 			among, ranges int
@@ -117,15 +117,15 @@ func (s *resolver) round(ctx context.Context) (rows []Row, err error) {
 			{Warm, min(s.Outputs, warmOutputs), 5 * coldRanges, true},
 		} {
 			if layout.again {
-				if _, err := s.resolve(ctx, layout.among, layout.among, width); err != nil {
+				if _, err := s.resolve(ctx, layout.among, layout.among, block.width); err != nil {
 					return nil, err
 				}
 			}
-			took, err := s.resolve(ctx, layout.among, layout.ranges, width)
+			took, err := s.resolve(ctx, layout.among, layout.ranges, block.width)
 			if err != nil {
 				return nil, err
 			}
-			rows = append(rows, Row{name, layout.name, []float64{float64(took.Nanoseconds()) / 1e3 / float64(layout.ranges)}})
+			rows = append(rows, Row{block.name, layout.name, []float64{float64(took.Nanoseconds()) / 1e3 / float64(layout.ranges)}})
 		}
 	}
 	return rows, nil
