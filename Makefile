@@ -123,11 +123,10 @@ SMALL_BLOCKS := --maps 1000 --reduces 1000 --records 1000 --record-bytes 1000 --
 VGG := --model vgg --batch 8 --iterations 20 --records 320 --test-records 16 --repeats 3
 
 .PHONY: bench
-bench: build bigdl ## Measure all that has a target, and print how far each is met: build/bench/targets.json (1 to 2 hours, needs root)
+bench: build bigdl ## Measure all that has a target, and print how far each is met: build/bench/targets.json (long; needs root)
 	@echo "bench: 1 of 5: the registry of map outputs"
 	build/weft bench registry
 	@echo "bench: 2 of 5: block fetches"
-	@scripts/spark 3.5.9
 	build/weft bench fetch --block 1024,4096,65536,1048576,16777216
 	@echo "bench: 3 of 5: a shuffle of large blocks"
 	build/weft bench shuffle --job smallblocks $(LARGE_BLOCKS) --out build/bench/large-blocks

@@ -17,6 +17,7 @@ type Config struct {
 	Outputs  int    // map outputs
 	Reducers int    // partitions of each
 	Rounds   int    // each of which measures every row
+	Ranges   int    // block ranges that are resolved for a row; for warm ones five times as many
 	Dir      string // where the files lie while it runs: 16 KiB of hard links for each thousand outputs beside a few pairs of files
 	Progress io.Writer
 }
@@ -29,6 +30,8 @@ type Result struct {
 	TotalBytes int64 `json:"total_bytes"` // when blocks of all of them had been resolved: with layouts, checksums and open files
 	PerOutput  int64 `json:"bytes_per_output"`
 	Resolve    []Row `json:"resolve"`
+
+	FilesAlone []float64 `json:"files_alone_us"` // of each round: what the system calls for a cold map output take by themselves
 }
 
 // Row is the time to resolve one block range, in requests of a hundred.
@@ -77,5 +80,7 @@ func (r Result) WriteTable(w io.Writer) error {
 		low, high := extremes(row.Micros)
 		fmt.Fprintf(t, "%s\t%s\t%.2f (%.2f..%.2f)\t\n", row.Range, row.Layout, row.Median(), low, high)
 	}
+	low, high := extremes(r.FilesAlone)
+	fmt.Fprintf(t, "files alone\tcold\t%.2f (%.2f..%.2f)\t\n", median(r.FilesAlone), low, high)
 	return t.Flush()
 }

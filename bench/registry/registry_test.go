@@ -11,7 +11,7 @@ import (
 )
 
 func small(t *testing.T) Config {
-	return Config{Outputs: 3000, Reducers: 20, Rounds: 2, Dir: t.TempDir(), Progress: io.Discard}
+	return Config{Outputs: 3000, Reducers: 20, Rounds: 2, Ranges: 500, Dir: t.TempDir(), Progress: io.Discard}
 }
 
 func TestRun(t *testing.T) {
@@ -40,18 +40,21 @@ func TestRun(t *testing.T) {
 	}; !reflect.DeepEqual(rows, want) {
 		t.Errorf("rows %q", rows)
 	}
+	if low, _ := extremes(r.FilesAlone); len(r.FilesAlone) != c.Rounds || low <= 0 {
+		t.Errorf("the files alone take %v", r.FilesAlone)
+	}
 	if left, err := os.ReadDir(c.Dir); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
 	var table strings.Builder
-	if err := r.WriteTable(&table); err != nil || strings.Count(table.String(), "\n") != 9 {
+	if err := r.WriteTable(&table); err != nil || strings.Count(table.String(), "\n") != 10 {
 		t.Errorf("%v, table:\n%s", err, table.String())
 	}
 }
 
 func TestResultComesBack(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new")
-	want := Result{Outputs: 7, StateBytes: 5, Resolve: []Row{{"shuffle_S_M_R", Warm, []float64{3, 1}}}}
+	want := Result{Outputs: 7, StateBytes: 5, Resolve: []Row{{"shuffle_S_M_R", Warm, []float64{3, 1}}}, FilesAlone: []float64{4}}
 	if err := want.Write(dir); err != nil {
 		t.Fatal(err)
 	}
@@ -77,10 +80,19 @@ func TestBlockThatIsNotThere(t *testing.T) {
 	if _, err := c.measure(t.Context()); err == nil || !strings.Contains(err.Error(), "shuffle_1_2999_") {
 		t.Errorf("without an index: %v", err)
 	}
+	if _, err := (&resolver{Config: c}).filesAlone(c.Outputs); err == nil || !strings.Contains(err.Error(), c.mapOutput(2999).Index) {
+		t.Errorf("without an index, the files alone: %v", err)
+	}
+	if err := os.WriteFile(c.mapOutput(2999).Index, []byte("short"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (&resolver{Config: c}).filesAlone(c.Outputs); err == nil || !strings.Contains(err.Error(), "5 bytes, not 168") {
+		t.Errorf("a short index: %v", err)
+	}
 }
 
 func TestNothingToMeasure(t *testing.T) {
-	for _, c := range []Config{{Outputs: 99, Reducers: 1, Rounds: 1}, {Outputs: 100, Reducers: 1001, Rounds: 1}, {Outputs: 100, Reducers: 1}} {
+	for _, c := range []Config{{Outputs: 99, Reducers: 1, Rounds: 1, Ranges: 1}, {Outputs: 100, Reducers: 1001, Rounds: 1, Ranges: 1}, {Outputs: 100, Reducers: 1, Ranges: 1}, {Outputs: 100, Reducers: 1, Rounds: 1}} {
 		if _, err := Run(t.Context(), c); err == nil || !strings.Contains(err.Error(), "needed") {
 			t.Errorf("%+v: %v", c, err)
 		}

@@ -21,14 +21,14 @@ const (
 	warmOutputs  = 500  // fewer than data files stay open (weft.files.max, 1024)
 	closeOutputs = 4000 // more than that, and fewer than layouts of maxReducers stay in memory (64 MiB)
 	maxReducers  = 1000
-	coldRanges   = 20_000
 	rangeWidth   = 10 // partitions
 )
 
 // Run measures. The files are removed again.
 func Run(ctx context.Context, c Config) (r Result, err error) {
-	if c.Outputs < requestSize || c.Reducers < 1 || c.Reducers > maxReducers || c.Rounds < 1 {
-		return r, fmt.Errorf("at least %d map outputs, 1 to %d reducers and at least 1 round are needed, not %d, %d and %d", requestSize, maxReducers, c.Outputs, c.Reducers, c.Rounds)
+	if c.Outputs < requestSize || c.Reducers < 1 || c.Reducers > maxReducers || c.Rounds < 1 || c.Ranges < 1 {
+		return r, fmt.Errorf("at least %d map outputs, 1 to %d reducers, and at least 1 round and 1 block range are needed, not %d, %d, %d and %d",
+			requestSize, maxReducers, c.Outputs, c.Reducers, c.Rounds, c.Ranges)
 	}
 	if c.Dir, err = os.MkdirTemp(c.Dir, "weft-registry-"); err != nil {
 		return r, err
@@ -73,6 +73,11 @@ func (c Config) measure(ctx context.Context) (Result, error) {
 		if err != nil {
 			return r, err
 		}
+		alone, err := s.filesAlone(min(c.Outputs, c.Ranges))
+		if err != nil {
+			return r, err
+		}
+		r.FilesAlone = append(r.FilesAlone, micros(alone))
 		for i, row := range rows {
 			if round == 0 {
 				r.Resolve = append(r.Resolve, row)
@@ -112,9 +117,9 @@ func (s *resolver) round(ctx context.Context) (rows []Row, err error) {
 			among, ranges int
 			again         bool // only what was resolved once is measured
 		}{
-			{Cold, s.Outputs, min(s.Outputs, coldRanges), false},
-			{Closed, min(s.Outputs, closeOutputs), coldRanges, true},
-			{Warm, min(s.Outputs, warmOutputs), 5 * coldRanges, true},
+			{Cold, s.Outputs, min(s.Outputs, s.Ranges), false},
+			{Closed, min(s.Outputs, closeOutputs), s.Ranges, true},
+			{Warm, min(s.Outputs, warmOutputs), 5 * s.Ranges, true},
 		} {
 			if layout.again {
 				if _, err := s.resolve(ctx, layout.among, layout.among, block.width); err != nil {
@@ -125,7 +130,7 @@ func (s *resolver) round(ctx context.Context) (rows []Row, err error) {
 			if err != nil {
 				return nil, err
 			}
-			rows = append(rows, Row{block.name, layout.name, []float64{float64(took.Nanoseconds()) / 1e3 / float64(layout.ranges)}})
+			rows = append(rows, Row{block.name, layout.name, []float64{micros(took) / float64(layout.ranges)}})
 		}
 	}
 	return rows, nil
@@ -158,6 +163,8 @@ func (s *resolver) resolve(ctx context.Context, among, ranges, width int) (time.
 	}
 	return took, nil
 }
+
+func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }
 
 func median(vs []float64) float64 {
 	vs = slices.Sorted(slices.Values(vs))

@@ -2,7 +2,6 @@ package targets
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"slices"
 
@@ -53,10 +52,7 @@ func fetchFigures(dir string) []Figure {
 	}
 	speed := of(target{"fetch over tcp, 1 MiB blocks: GB/s, weft to Netty", 2, false}, mib, 100,
 		func(r rates) float64 { return r.weft.GBPerS / r.netty.GBPerS })
-	limit := of(target{}, mib, 100, func(r rates) float64 { return r.raw.GBPerS / r.netty.GBPerS })
-	if limit.Value != nil {
-		speed.Note = fmt.Sprintf("raw loop to Netty in the same rounds: %.2f (%.2f..%.2f)", *limit.Value, limit.Spread[0], limit.Spread[1])
-	}
+	speed.Note = limit("raw loop to Netty in the same rounds", of(target{}, mib, 100, func(r rates) float64 { return r.raw.GBPerS / r.netty.GBPerS }))
 	return []Figure{
 		speed,
 		of(target{"fetch over tcp, 1 KiB blocks, 100 in a request: blocks/s, weft to Netty", 5, false}, kib, 100,

@@ -5,6 +5,7 @@ package targets
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -51,6 +52,14 @@ func (t target) judge(rounds []float64, err error) Figure {
 		f.OK = value <= t.bound
 	}
 	return f
+}
+
+// limit notes beside a figure what was measured of the best that the machine gives.
+func limit(what string, f Figure) string {
+	if f.Value == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s: %s (%s..%s)", what, number(*f.Value), number(f.Spread[0]), number(f.Spread[1]))
 }
 
 // Of computes all figures from the results in dir. Where a benchmark has left none, its figures say so.

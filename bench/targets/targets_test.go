@@ -72,7 +72,7 @@ func TestFiguresAreTakenWithinARound(t *testing.T) {
 			t.Errorf("%s; want %+v", b, want)
 		}
 	}
-	if note := value(t, figures, "1 MiB", "weft to Netty").Note; note != "raw loop to Netty in the same rounds: 2.00 (2.00..2.00)" {
+	if note := value(t, figures, "1 MiB", "weft to Netty").Note; note != "raw loop to Netty in the same rounds: 2 (2..2)" {
 		t.Errorf("the limit is noted as %q", note)
 	}
 }
