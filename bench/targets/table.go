@@ -3,6 +3,7 @@ package targets
 import (
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 )
 
@@ -29,16 +30,33 @@ func WriteTable(w io.Writer, figures []Figure) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	for _, f := range figures {
-		if f.Note != "" {
-			fmt.Fprintf(w, "\n%s:\n  %s\n", f.Figure, f.Note)
-		}
-		if f.Why != "" {
-			fmt.Fprintf(w, "\n%s:\n  not measured: %s\n", f.Figure, f.Why)
-		}
+	notes, whys := group(figures, func(f Figure) string { return f.Note }), group(figures, func(f Figure) string { return f.Why })
+	for _, g := range notes {
+		fmt.Fprintf(w, "\n%s:\n  %s\n", g.figures, g.text)
+	}
+	for _, g := range whys {
+		fmt.Fprintf(w, "\nnot measured: %s:\n  %s\n", g.figures, g.text)
 	}
 	_, err := fmt.Fprintf(w, "\n%d of %d targets met, %d not measured\n", met, len(figures), len(figures)-measured)
 	return err
+}
+
+// said is a text, and the figures that have it.
+type said struct{ text, figures string }
+
+// group has each text once, in the order of the figures.
+func group(figures []Figure, text func(Figure) string) (groups []said) {
+	for _, f := range figures {
+		i := slices.IndexFunc(groups, func(g said) bool { return g.text == text(f) })
+		switch {
+		case text(f) == "":
+		case i < 0:
+			groups = append(groups, said{text(f), f.Figure})
+		default:
+			groups[i].figures += "\n  and " + f.Figure
+		}
+	}
+	return groups
 }
 
 // number has four digits that count, and the bytes of a memory all of them.
