@@ -117,6 +117,27 @@ build/weft-bigdl.jar: $(wildcard jvmbridge/java/bigdl/src/main/java/weft/bigdl/*
 demo: build bigdl ## Run three plain jobs and BigDL's training of VGG on two hosts, stock Spark beside weft, and compare
 	@scripts/demo
 
+# Two shuffles whose read stage has a target: 2 GiB in blocks of 2 MiB, and 10^6 blocks of 1 KB (bench/targets/jobs.go).
+LARGE_BLOCKS := --maps 32 --reduces 32 --records 1024 --record-bytes 65536 --executor-memory 5g
+SMALL_BLOCKS := --maps 1000 --reduces 1000 --records 1000 --record-bytes 1000 --executor-memory 3g
+VGG := --model vgg --batch 8 --iterations 20 --records 320 --test-records 16 --repeats 3
+
+.PHONY: bench
+bench: build bigdl ## Measure all that has a target, and print how far each is met: build/bench/targets.json (long; needs root)
+	@echo "bench: 1 of 5: the registry of map outputs"
+	build/weft bench registry
+	@echo "bench: 2 of 5: block fetches"
+	build/weft bench fetch --block 1024,4096,65536,1048576,16777216
+	@echo "bench: 3 of 5: a shuffle of large blocks"
+	build/weft bench shuffle --job smallblocks $(LARGE_BLOCKS) --out build/bench/large-blocks
+	@echo "bench: 4 of 5: a shuffle of small blocks"
+	build/weft bench shuffle --job smallblocks $(SMALL_BLOCKS) --out build/bench/small-blocks
+	@echo "bench: 5 of 5: BigDL's VGG"
+	build/weft bench train $(VGG)
+	build/weft bench targets build/bench
+	@if [ -f docs/results/fetch.txt ]; then $(TOOL) benchstat docs/results/fetch.txt build/bench/fetch.txt; \
+	else echo "bench: no docs/results/fetch.txt, so nothing to compare with: build/bench/fetch.txt of a quiet machine may become it"; fi
+
 .PHONY: bench-fetch
 bench-fetch: build ## Measure block fetches: stock Netty, weft and the raw limit, into build/bench
 	build/weft bench fetch
@@ -128,7 +149,7 @@ bench-shuffle: build ## Measure whole shuffles on Spark, stock beside weft, into
 .PHONY: bench-train
 bench-train: build bigdl ## Train BigDL's LeNet and VGG, stock beside weft, into build/bench (build/weft bench train --help: other tables)
 	build/weft bench train --model lenet --repeats 3
-	build/weft bench train --model vgg --batch 8 --iterations 20 --records 320 --test-records 16 --repeats 3
+	build/weft bench train $(VGG)
 	build/weft bench report build/bench
 
 .PHONY: bench-rdma

@@ -29,7 +29,8 @@ type Config struct {
 
 const shuffleManager = "org.apache.spark.shuffle.weft.WeftShuffleManager"
 
-// Run starts two hosts, measures all rounds, writes fetch.json and fetch.txt (Go benchmark format) to c.Out, and returns the rounds.
+// Run starts two hosts, measures all rounds, writes fetch.json (medians), fetch-rounds.json and fetch.txt (Go benchmark format) to c.Out, and returns
+// the rounds.
 func Run(ctx context.Context, c Config) (rounds [][]Record, err error) {
 	for _, dir := range []*string{&c.Root, &c.Out} { // executors have another working directory
 		if *dir, err = filepath.Abs(*dir); err != nil {
@@ -125,13 +126,17 @@ func (c Config) round(ctx context.Context, cl cluster.Cluster, control string, n
 }
 
 func (c Config) write(rounds [][]Record) error {
-	b, err := json.MarshalIndent(Medians(rounds), "", "  ")
-	if err != nil {
-		return err
+	var errs []error
+	for name, v := range map[string]any{"fetch.json": Medians(rounds), "fetch-rounds.json": rounds} {
+		b, err := json.MarshalIndent(v, "", "  ")
+		if err != nil {
+			return err
+		}
+		errs = append(errs, os.WriteFile(filepath.Join(c.Out, name), append(b, '\n'), 0o644))
 	}
 	txt, err := os.Create(filepath.Join(c.Out, "fetch.txt"))
 	if err != nil {
 		return err
 	}
-	return errors.Join(WriteGoBench(txt, rounds), txt.Close(), os.WriteFile(filepath.Join(c.Out, "fetch.json"), append(b, '\n'), 0o644))
+	return errors.Join(append(errs, WriteGoBench(txt, rounds), txt.Close())...)
 }

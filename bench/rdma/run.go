@@ -45,7 +45,7 @@ func (c Config) validate() error {
 	return errors.Join(errs...)
 }
 
-// Run measures all rounds, writes rdma.json to c.Out, and returns the rounds. An implementation that is not there, or fails, is left out from
+// Run measures all rounds, writes rdma.json (medians) and rdma-rounds.json to c.Out, and returns the rounds. An implementation that is not there, or fails, is left out from
 // there on, and Progress told why; weft's failure ends the run.
 func Run(ctx context.Context, c Config) (rounds [][]Record, err error) {
 	if err := c.validate(); err != nil {
@@ -74,11 +74,23 @@ func Run(ctx context.Context, c Config) (rounds [][]Record, err error) {
 	if c.Out == "" {
 		return rounds, nil
 	}
-	b, err := json.MarshalIndent(Medians(rounds), "", "  ")
-	if err != nil {
-		return rounds, err
+	return rounds, write(c.Out, rounds)
+}
+
+func write(dir string, rounds [][]Record) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
 	}
-	return rounds, errors.Join(os.MkdirAll(c.Out, 0o755), os.WriteFile(filepath.Join(c.Out, "rdma.json"), append(b, '\n'), 0o644))
+	for name, v := range map[string]any{"rdma.json": Medians(rounds), "rdma-rounds.json": rounds} {
+		b, err := json.MarshalIndent(v, "", "  ")
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), append(b, '\n'), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func rates(rs []Record) (text string) {

@@ -20,7 +20,7 @@ import (
 
 func benchCommand() *cobra.Command {
 	c := &cobra.Command{Use: "bench", Short: "Measure weft beside stock Spark and the raw limits"}
-	c.AddCommand(benchAllCommand(), benchDataCommand(), benchFetchCommand(), benchModelCommand(), benchRDMACommand(), benchRawCommand(), benchReportCommand(), benchShuffleCommand(), benchTrainCommand())
+	c.AddCommand(benchAllCommand(), benchDataCommand(), benchFetchCommand(), benchModelCommand(), benchRDMACommand(), benchRawCommand(), benchRegistryCommand(), benchReportCommand(), benchShuffleCommand(), benchTargetsCommand(), benchTrainCommand())
 	return c
 }
 
@@ -32,7 +32,7 @@ func benchFetchCommand() *cobra.Command {
 		Short: "Block fetching between two hosts of this machine: Netty, weft and the raw limit",
 		Long: "Starts two hosts (network namespaces) with a Spark executor each and fetches blocks from one to the other through Spark's\n" +
 			"BlockStoreClient: stock Netty beside weft, in the same JVMs, in interleaved rounds, with a loop of sendfile into shared memory\n" +
-			"as the limit. Writes fetch.json (medians over the rounds) and fetch.txt (Go benchmark format, every round) to --out.\n" +
+			"as the limit. Writes fetch.json (medians over the rounds), fetch-rounds.json and fetch.txt (Go benchmark format) to --out.\n" +
 			"Needs root and a source tree with weft built; run it there, or by 'make bench-fetch'.",
 		Example: "  weft bench fetch\n  weft bench fetch --rounds 1 --row 500ms --block 1048576",
 		Args:    cobra.NoArgs,

@@ -28,7 +28,7 @@ func benchRDMACommand() *cobra.Command {
 		Use:   "rdma",
 		Short: "READs over RDMA: weft's connections, perftest and a bare C loop on the same link",
 		Long: "Reads blocks over RDMA by weft's connections, by ib_read_bw and ib_read_lat of perftest where they are installed, and by a bare C\n" +
-			"loop (bench/cloop of the source tree) where it is built, in interleaved rounds. Writes rdma.json (medians over the rounds) to --out and\n" +
+			"loop (bench/cloop of the source tree) where it is built, in interleaved rounds. Writes rdma.json (medians over the rounds) and rdma-rounds.json to --out and\n" +
 			"prints them with weft's ratio to each of the others.\n\n" +
 			"By default both ends are on one device of this host, in two processes. Between two hosts, run it with --serve on one, and with\n" +
 			"--peer on the other. --serve ends with its standard input, and asks for no secret: whoever reaches its port may read the benchmark's\n" +

@@ -1,0 +1,9 @@
+package registry
+
+import (
+	"testing"
+
+	"weft/internal/leakcheck"
+)
+
+func TestMain(m *testing.M) { leakcheck.Main(m) }
