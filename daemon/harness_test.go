@@ -113,6 +113,18 @@ func (r *running) wantNoLeases(t testing.TB) {
 	})
 }
 
+// wantNothingLeft waits until the daemons, whose executors have ended, have no session and no memory of one, and ends them.
+func wantNothingLeft(t testing.TB, daemons ...*running) {
+	t.Helper()
+	for _, d := range daemons {
+		eventually(t, "everything is given back", func() bool {
+			st := d.status(t)
+			return len(st.Sessions) == 0 && st.Memory.ReceiveBytes == 0 && st.Memory.UpcallBytes == 0
+		})
+		d.stop() // fails where anything is counted as used
+	}
+}
+
 func statusOf(t testing.TB, dir string) *status.Status {
 	t.Helper()
 	s, err := status.Get(t.Context(), dir)

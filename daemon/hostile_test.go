@@ -85,13 +85,7 @@ func besiege(t *testing.T) *siege {
 		loop.Wait()
 		reader.Close()
 		s.owner.Close()
-		for _, d := range []*running{s.a, s.b} {
-			eventually(t, "everything is given back", func() bool {
-				st := d.status(t)
-				return len(st.Sessions) == 0 && st.Memory.ReceiveBytes == 0 && st.Memory.UpcallBytes == 0
-			})
-			d.stop() // fails where anything is counted as used
-		}
+		wantNothingLeft(t, s.a, s.b)
 	}
 	s.goesOn()
 	return s

@@ -125,12 +125,13 @@ func (l *Life) seconds() float64 {
 	return l.Samples[len(l.Samples)-1].At - l.Samples[0].At
 }
 
-// resting is a point for each time in which no executor or driver was connected: the median of its samples, however long it was.
+// resting is a point for each time in which no executor or driver was connected: the median of its samples, however long it was. The first sample is
+// left out, as the daemon may still put away then what the last of them left, and so is a time with no other.
 func (l *Life) resting(figure string) (points []Point) {
 	var at, values []float64
 	ends := func() {
-		if len(at) > 0 {
-			points = append(points, Point{median(at), median(values)})
+		if len(at) > 1 {
+			points = append(points, Point{median(at[1:]), median(values[1:])})
 		}
 		at, values = nil, nil
 	}

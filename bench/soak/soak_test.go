@@ -64,7 +64,15 @@ func write(t *testing.T, path string) {
 	}
 }
 
-// TestLeaksAreFound has two daemons that are busy every other time. One leaks, in one figure after the other.
+// sessionsAt is 1 at each third time, and 0 at the two after it.
+func sessionsAt(n int) float64 {
+	if n%3 == 0 {
+		return 1
+	}
+	return 0
+}
+
+// TestLeaksAreFound has two daemons that are busy at each third time. One leaks, in one figure after the other.
 func TestLeaksAreFound(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -72,8 +80,11 @@ func TestLeaksAreFound(t *testing.T) {
 		finds string // in the one failure; "": none
 	}{
 		{"nothing", func(*testing.T, *fake, string, int) {}, ""},
-		{"while busy alone", func(_ *testing.T, f *fake, _ string, n int) { f.metrics["weft_leases"] = float64(n % 2 * n) }, ""},
-		{"goroutines", func(_ *testing.T, f *fake, _ string, n int) { f.metrics["go_goroutines"] = 30 + float64(n) }, "h2: goroutines grows by 60 an hour at rest: by 30, from 38"},
+		{"while busy alone", func(_ *testing.T, f *fake, _ string, n int) { f.metrics["weft_leases"] = sessionsAt(n) * float64(n) }, ""},
+		{"until what the last executor left is put away", func(_ *testing.T, f *fake, _ string, n int) {
+			f.metrics["weft_map_outputs"] = sessionsAt(n-1) * float64(n)
+		}, ""},
+		{"goroutines", func(_ *testing.T, f *fake, _ string, n int) { f.metrics["go_goroutines"] = 30 + float64(n) }, "h2: goroutines grows by 60 an hour at rest: by 27, from 41"},
 		{"leases", func(_ *testing.T, f *fake, _ string, n int) { f.metrics["weft_leases"] = float64(n / 10) }, "h2: leases grows by"},
 		{"registered memory", func(_ *testing.T, f *fake, _ string, n int) {
 			f.metrics["weft_registered_bytes"] = float64(n) * mebi
@@ -91,7 +102,7 @@ func TestLeaksAreFound(t *testing.T) {
 			good, bad := serve(t, dir, "h1"), serve(t, dir, "h2")
 			for n := range 40 { // one a minute
 				for _, f := range []*fake{good, bad} {
-					f.metrics["weft_sessions"] = float64(n % 2)
+					f.metrics["weft_sessions"] = sessionsAt(n)
 				}
 				c.leak(t, bad, dir, n)
 				r.sample(t.Context(), dir, float64(n)*60)
@@ -145,7 +156,7 @@ func lives(spans ...[2]int) *Run {
 	for i, span := range spans {
 		l := &Life{Host: fmt.Sprint("h", i), Daemon: fmt.Sprint(i)}
 		for m := span[0]; m <= span[1]; m++ {
-			l.Samples = append(l.Samples, Sample{float64(m) * 60, map[string]float64{"goroutines": float64(m), "sessions": float64(m % 2)}})
+			l.Samples = append(l.Samples, Sample{float64(m) * 60, map[string]float64{"goroutines": float64(m), "sessions": sessionsAt(m)}})
 		}
 		r.Lives = append(r.Lives, l)
 	}
@@ -199,13 +210,13 @@ func TestSave(t *testing.T) {
 	}
 }
 
-// TestRestsCountOnce has rests of several samples, and of one.
+// TestRestsCountOnce has rests of several samples, and of one, which is its beginning and no more.
 func TestRestsCountOnce(t *testing.T) {
 	l := &Life{}
 	for i, s := range []struct{ sessions, rss float64 }{{1, 900}, {0, 10}, {0, 20}, {0, 90}, {1, 900}, {1, 900}, {0, 30}, {1, 900}, {0, 50}, {0, 40}} {
 		l.Samples = append(l.Samples, Sample{float64(i), map[string]float64{"sessions": s.sessions, "rss": s.rss}})
 	}
-	if got, want := l.resting("rss"), []Point{{2, 20}, {6, 30}, {8.5, 45}}; !reflect.DeepEqual(got, want) {
+	if got, want := l.resting("rss"), []Point{{2.5, 55}, {9, 40}}; !reflect.DeepEqual(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
 }
