@@ -217,7 +217,7 @@ final class Session {
         call.progress = now - TimeUnit.MILLISECONDS.toNanos(fetchTimeoutMs);
         cancel(call);
       } else if (now - call.progress > limit) {
-        end("it did not answer for " + (fetchTimeoutMs + patienceMs) + " ms");
+        end("it did not answer for " + (fetchTimeoutMs + 2 * patienceMs) + " ms");
         return;
       }
     }
