@@ -17,7 +17,9 @@ const peerPort = "7400"
 // testDaemonKilled kills an executor of a host, and then its daemon, while others fetch from it what the executor left. Its other executor
 // starts a daemon, which has that, and tells the driver where it is now.
 func testDaemonKilled(t *testing.T, c *Cluster) {
-	r := c.StartStopping(t, c.WithWeft().With(fourExecutors), "bigblocks")
+	// Two blocks are under way to each task when it stops, and four are to come. With one, the tasks of the other host may all have begun with
+	// their neighbour's: then they have no connection to this one's daemon.
+	r := c.StartStopping(t, c.WithWeft().With(fourExecutors).With(Conf{"spark.reducer.maxSizeInFlight": "5m"}), "bigblocks")
 	r.Await(t, "mapped")
 	c.eventually(t, "both executors have a session", func() bool { return len(c.executors(Host1)) == 2 })
 	killed := c.Pids(t, Host1, "executor")[0]
