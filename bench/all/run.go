@@ -17,6 +17,7 @@ import (
 
 	"weft/bench/fetch"
 	"weft/bench/rdma"
+	"weft/bench/summary"
 )
 
 // Config is one run.
@@ -143,13 +144,8 @@ func numbers(vs []int) string {
 }
 
 func (c Config) write(r *Report) error {
-	b, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
-	}
 	var text strings.Builder
-	return errors.Join(os.MkdirAll(c.Out, 0o755), r.Write(&text), os.WriteFile(filepath.Join(c.Out, "all.txt"), []byte(text.String()), 0o644),
-		os.WriteFile(filepath.Join(c.Out, "all.json"), append(b, '\n'), 0o644))
+	return errors.Join(summary.WriteJSON(filepath.Join(c.Out, "all.json"), r), r.Write(&text), os.WriteFile(filepath.Join(c.Out, "all.txt"), []byte(text.String()), 0o644))
 }
 
 // add notes a measurement of TCP; the median of all rounds counts.

@@ -3,8 +3,9 @@ package fetch
 import (
 	"fmt"
 	"io"
-	"slices"
 	"text/tabwriter"
+
+	"weft/bench/summary"
 )
 
 // Ratio compares weft with Netty in one row: the median over the rounds of the ratio within a round, and its extremes.
@@ -29,7 +30,8 @@ func Ratios(rounds [][]Record) []Ratio {
 			}
 		}
 		if len(vs) > 0 {
-			out = append(out, Ratio{last.From, last.BlockBytes, last.RequestBlocks, median(vs), slices.Min(vs), slices.Max(vs)})
+			s := summary.Of(vs)
+			out = append(out, Ratio{last.From, last.BlockBytes, last.RequestBlocks, s.Median, s.Min, s.Max})
 		}
 	}
 	return out

@@ -11,6 +11,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"weft/bench/summary"
 )
 
 // Record is one row of build/bench/fetch.json: one implementation at one block size and request size. GB are 1e9 bytes.
@@ -76,17 +78,11 @@ func Medians(rounds [][]Record) []Record {
 			for i := range rs {
 				vs[i] = *f(&rs[i])
 			}
-			*f(&m) = median(vs)
+			*f(&m) = summary.Median(vs)
 		}
 		out = append(out, m)
 	}
 	return out
-}
-
-func median(vs []float64) float64 {
-	vs = slices.Sorted(slices.Values(vs))
-	n := len(vs)
-	return (vs[(n-1)/2] + vs[n/2]) / 2
 }
 
 // WriteGoBench prints every record of every round in the Go benchmark format (benchstat reads it).

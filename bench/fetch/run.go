@@ -2,7 +2,6 @@ package fetch
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"weft/bench/cluster"
+	"weft/bench/summary"
 )
 
 // Config is one run of the benchmark.
@@ -125,18 +125,14 @@ func (c Config) round(ctx context.Context, cl cluster.Cluster, control string, n
 	return append(rs, more...), err
 }
 
-func (c Config) write(rounds [][]Record) error {
-	var errs []error
-	for name, v := range map[string]any{"fetch.json": Medians(rounds), "fetch-rounds.json": rounds} {
-		b, err := json.MarshalIndent(v, "", "  ")
-		if err != nil {
-			return err
-		}
-		errs = append(errs, os.WriteFile(filepath.Join(c.Out, name), append(b, '\n'), 0o644))
+func (c Config) write(all [][]Record) error {
+	errs := []error{
+		summary.WriteJSON(filepath.Join(c.Out, "fetch.json"), Medians(all)),
+		summary.WriteJSON(filepath.Join(c.Out, "fetch-rounds.json"), all),
 	}
 	txt, err := os.Create(filepath.Join(c.Out, "fetch.txt"))
 	if err != nil {
 		return err
 	}
-	return errors.Join(append(errs, WriteGoBench(txt, rounds), txt.Close())...)
+	return errors.Join(append(errs, WriteGoBench(txt, all), txt.Close())...)
 }

@@ -1,17 +1,15 @@
 package model
 
 import (
-	"flag"
 	"io"
 	"math"
-	"os"
 	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
-)
 
-var update = flag.Bool("update", false, "write testdata anew")
+	"weft/bench/golden"
+)
 
 func vgg(c Costs, stack string, nodes int) Iteration {
 	transport, cached := strings.CutSuffix(stack, Cached)
@@ -123,19 +121,7 @@ func TestGolden(t *testing.T) {
 	if err := WritePublished(&b, fitted, published); err != nil {
 		t.Fatal(err)
 	}
-	const file = "testdata/default.txt"
-	if *update {
-		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if b.String() != string(want) {
-		t.Errorf("not what %s has (go test ./bench/model -update writes it):\n%s", file, b.String())
-	}
+	golden.Check(t, "default.txt", b.String())
 }
 
 func TestPredictionErrors(t *testing.T) {

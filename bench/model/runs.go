@@ -13,6 +13,7 @@ import (
 	"text/tabwriter"
 
 	"weft/bench/result"
+	"weft/bench/summary"
 )
 
 // LoadRuns reads measured training runs, an array as in build/bench/train.json or one a line; failed ones are left out, and those over soft-RoCE.
@@ -211,7 +212,7 @@ func medians(runs []result.Row) []result.Row {
 			for _, r := range rows {
 				vs = append(vs, f(r))
 			}
-			return result.Median(vs)
+			return summary.Median(vs)
 		}
 		m := rows[0]
 		m.IterationSeconds = median(func(r result.Row) float64 { return r.IterationSeconds })

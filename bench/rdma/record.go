@@ -8,6 +8,8 @@ import (
 	"io"
 	"slices"
 	"text/tabwriter"
+
+	"weft/bench/summary"
 )
 
 // The implementations that are compared.
@@ -57,7 +59,7 @@ func Medians(rounds [][]Record) []Record {
 			for i := range rows[k] {
 				vs = append(vs, *f(&rows[k][i]))
 			}
-			*f(&m) = median(vs)
+			*f(&m) = summary.Median(vs)
 		}
 		out = append(out, m)
 	}
@@ -69,27 +71,11 @@ var figures = []func(*Record) *float64{
 	func(r *Record) *float64 { return &r.P99us }, func(r *Record) *float64 { return &r.CPUSecPerGB },
 }
 
-func median(vs []float64) float64 {
-	vs = slices.Sorted(slices.Values(vs))
-	n := len(vs)
-	return (vs[(n-1)/2] + vs[n/2]) / 2
-}
-
 // Ratio compares weft with another implementation in one row: medians over the rounds of the ratio within a round, and their extremes.
 type Ratio struct {
 	To                string
 	BlockBytes, Depth int
-	GBPerS, P50       Spread // P50 is zero where the other has none
-}
-
-// Spread is a median with its extremes.
-type Spread struct{ Median, Min, Max float64 }
-
-func (s Spread) String() string {
-	if s.Median == 0 {
-		return "–"
-	}
-	return fmt.Sprintf("%.2f (%.2f..%.2f)", s.Median, s.Min, s.Max)
+	GBPerS, P50       summary.Spread // P50 is zero where the other has none
 }
 
 // Ratios returns weft's figures over those of the others, row by row.
@@ -110,7 +96,7 @@ func Ratios(rounds [][]Record) []Ratio {
 				p50s = append(p50s, weft.P50us/other.P50us)
 			}
 		}
-		out = append(out, Ratio{m.Impl, m.BlockBytes, m.Depth, spread(rates), spread(p50s)})
+		out = append(out, Ratio{m.Impl, m.BlockBytes, m.Depth, summary.Of(rates), summary.Of(p50s)})
 	}
 	return out
 }
@@ -122,13 +108,6 @@ func find(rs []Record, k key) *Record {
 		}
 	}
 	return nil
-}
-
-func spread(vs []float64) Spread {
-	if len(vs) == 0 {
-		return Spread{}
-	}
-	return Spread{median(vs), slices.Min(vs), slices.Max(vs)}
 }
 
 // WriteTable prints the medians, with weft's ratio beside each other implementation.

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"weft/bench/summary"
 )
 
 var threeRounds = [][]Record{
@@ -28,8 +30,8 @@ func TestMedians(t *testing.T) {
 // A ratio is one of figures of the same round.
 func TestRatios(t *testing.T) {
 	want := []Ratio{
-		{Perftest, 8, 16, Spread{0.25, 0.25, 0.25}, Spread{}},
-		{Perftest, 4096, 1, Spread{1, 0.5, 2}, Spread{2, 1, 3}},
+		{Perftest, 8, 16, summary.Of([]float64{0.25}), summary.Spread{}},
+		{Perftest, 4096, 1, summary.Of([]float64{0.5, 1, 2}), summary.Of([]float64{1, 2, 3})},
 	}
 	got := Ratios(threeRounds)
 	if len(got) != len(want) || got[0] != want[0] || got[1] != want[1] {

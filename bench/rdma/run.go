@@ -2,15 +2,15 @@ package rdma
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"weft/bench/summary"
 )
 
 // Config is one run of the benchmark.
@@ -77,20 +77,8 @@ func Run(ctx context.Context, c Config) (rounds [][]Record, err error) {
 	return rounds, write(c.Out, rounds)
 }
 
-func write(dir string, rounds [][]Record) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	for name, v := range map[string]any{"rdma.json": Medians(rounds), "rdma-rounds.json": rounds} {
-		b, err := json.MarshalIndent(v, "", "  ")
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), append(b, '\n'), 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
+func write(dir string, all [][]Record) error {
+	return errors.Join(summary.WriteJSON(filepath.Join(dir, "rdma.json"), Medians(all)), summary.WriteJSON(filepath.Join(dir, "rdma-rounds.json"), all))
 }
 
 func rates(rs []Record) (text string) {

@@ -4,12 +4,12 @@
 package registry
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"text/tabwriter"
+
+	"weft/bench/summary"
 )
 
 // Config is one run of the benchmark.
@@ -54,19 +54,9 @@ const (
 	Partitions   = "shuffle_S_M_Rstart_Rend"
 )
 
-// Median is the middle of the rounds.
-func (r Row) Median() float64 { return median(r.Micros) }
-
 // Write writes registry.json to dir.
 func (r Result) Write(dir string) error {
-	b, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(dir, "registry.json"), append(b, '\n'), 0o644)
+	return summary.WriteJSON(filepath.Join(dir, "registry.json"), r)
 }
 
 // WriteTable prints it.
@@ -77,10 +67,8 @@ func (r Result) WriteTable(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "range\tlayout\tµs (min..max)\t")
 	for _, row := range r.Resolve {
-		low, high := extremes(row.Micros)
-		fmt.Fprintf(t, "%s\t%s\t%.2f (%.2f..%.2f)\t\n", row.Range, row.Layout, row.Median(), low, high)
+		fmt.Fprintf(t, "%s\t%s\t%v\t\n", row.Range, row.Layout, summary.Of(row.Micros))
 	}
-	low, high := extremes(r.FilesAlone)
-	fmt.Fprintf(t, "files alone\tcold\t%.2f (%.2f..%.2f)\t\n", median(r.FilesAlone), low, high)
+	fmt.Fprintf(t, "files alone\tcold\t%v\t\n", summary.Of(r.FilesAlone))
 	return t.Flush()
 }

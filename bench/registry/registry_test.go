@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -30,7 +31,7 @@ func TestRun(t *testing.T) {
 	var rows []string
 	for _, row := range r.Resolve {
 		rows = append(rows, row.Range+" "+row.Layout)
-		if low, high := extremes(row.Micros); len(row.Micros) != c.Rounds || low <= 0 || row.Median() < low || row.Median() > high {
+		if len(row.Micros) != c.Rounds || slices.Min(row.Micros) <= 0 {
 			t.Errorf("row %+v", row)
 		}
 	}
@@ -40,7 +41,7 @@ func TestRun(t *testing.T) {
 	}; !reflect.DeepEqual(rows, want) {
 		t.Errorf("rows %q", rows)
 	}
-	if low, _ := extremes(r.FilesAlone); len(r.FilesAlone) != c.Rounds || low <= 0 {
+	if len(r.FilesAlone) != c.Rounds || slices.Min(r.FilesAlone) <= 0 {
 		t.Errorf("the files alone take %v", r.FilesAlone)
 	}
 	if left, err := os.ReadDir(c.Dir); err != nil || len(left) > 0 {
@@ -63,7 +64,7 @@ func TestResultComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got Result
-	if err := json.Unmarshal(b, &got); err != nil || !reflect.DeepEqual(got, want) || got.Resolve[0].Median() != 2 {
+	if err := json.Unmarshal(b, &got); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%v: %+v", err, got)
 	}
 }

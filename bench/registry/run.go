@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"time"
 
 	"weft/internal/metrics"
@@ -165,11 +164,3 @@ func (s *resolver) resolve(ctx context.Context, among, ranges, width int) (time.
 }
 
 func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }
-
-func median(vs []float64) float64 {
-	vs = slices.Sorted(slices.Values(vs))
-	n := len(vs)
-	return (vs[(n-1)/2] + vs[n/2]) / 2
-}
-
-func extremes(vs []float64) (low, high float64) { return slices.Min(vs), slices.Max(vs) }

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"weft/bench/result"
+	"weft/bench/summary"
 )
 
 // The figures of a run that are compared; 0 where a run has none.
@@ -79,7 +80,7 @@ func ablationSection(runs []result.Run) (section, error) {
 				for _, r := range arm.runs {
 					vs = append(vs, of(r))
 				}
-				return result.Median(vs)
+				return summary.Median(vs)
 			}
 			parts := []float64{median(getWeights), median(aggregate), median(compute)}
 			whole := median(iteration)

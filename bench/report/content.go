@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"weft/bench/result"
+	"weft/bench/summary"
 )
 
 // content is what the page shows.
@@ -55,7 +56,7 @@ func comparisons(gs []group) []comparison {
 					stock = append(stock, v)
 				}
 			}
-			c.Figures = append(c.Figures, comparedFigure{what.Name, result.Median(stock), result.Ratios(g.runs, what.of)})
+			c.Figures = append(c.Figures, comparedFigure{what.Name, summary.Median(stock), result.Ratios(g.runs, what.of)})
 		}
 		c.Conf = conf(g.runs, append([]string{result.Stock}, c.Impls...))
 		out = append(out, c)

@@ -9,6 +9,7 @@ import (
 
 	"weft/bench/result"
 	"weft/bench/sample"
+	"weft/bench/summary"
 )
 
 // section is figures under a heading.
@@ -150,7 +151,7 @@ func scalability(s *section, gs []group) error {
 		for _, impl := range sortedKeys(byImpl) {
 			var xys plotter.XYs
 			for _, n := range sortedKeys(byImpl[impl]) {
-				xys = append(xys, plotter.XY{X: n, Y: result.Median(byImpl[impl][n])})
+				xys = append(xys, plotter.XY{X: n, Y: summary.Median(byImpl[impl][n])})
 			}
 			ls = append(ls, line{name: impl, points: xys, color: implColor(impl)})
 		}

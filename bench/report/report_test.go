@@ -3,7 +3,6 @@ package report
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"image/png"
 	"os"
 	"path/filepath"
@@ -12,10 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"weft/bench/golden"
 	"weft/bench/result"
 )
-
-var update = flag.Bool("update", false, "write the golden page anew")
 
 // run is a small one; the arm's times are scale times stock's.
 func run(impl, link string, repeat int, scale float64) result.Run {
@@ -119,19 +117,7 @@ func testPage(t *testing.T, text string) {
 		t.Errorf("the page needs something beside it: %s", outside)
 	}
 	got := drawing.ReplaceAllString(text, "<svg/>")
-	golden := "testdata/report.html"
-	if *update {
-		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("the page is not %s; go test ./bench/report -update writes it anew:\n%s", golden, got)
-	}
+	golden.Check(t, "report.html", got)
 }
 
 // Each drawing names what it shows, and only that.

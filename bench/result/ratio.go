@@ -3,6 +3,8 @@ package result
 import (
 	"cmp"
 	"slices"
+
+	"weft/bench/summary"
 )
 
 // Stock is the Impl that others are compared with.
@@ -48,11 +50,8 @@ func Ratios(runs []Run, figure func(Run) float64) []Ratio {
 	}
 	var out []Ratio
 	for k, vs := range ratios {
-		r := Ratio{Arm: k.arm, Impl: k.impl, Median: Median(vs), Pairs: len(vs), Why: why[k]}
-		if len(vs) > 0 {
-			r.Min, r.Max = slices.Min(vs), slices.Max(vs)
-		}
-		out = append(out, r)
+		s := summary.Of(vs)
+		out = append(out, Ratio{Arm: k.arm, Impl: k.impl, Median: s.Median, Min: s.Min, Max: s.Max, Pairs: len(vs), Why: why[k]})
 	}
 	slices.SortFunc(out, func(a, b Ratio) int {
 		return cmp.Or(Compare(Run{Config: a.Arm}, Run{Config: b.Arm}), cmp.Compare(a.Arm.ID(), b.Arm.ID()), cmp.Compare(a.Impl, b.Impl))

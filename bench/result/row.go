@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"weft/bench/summary"
 )
 
 // Row is a run in train.json. A figure that was not seen is 0, an accuracy that was not measured null.
@@ -66,17 +68,7 @@ func (r Run) Median(figure func(Iteration) float64) float64 {
 	for _, i := range r.Iterations[1:] {
 		vs = append(vs, figure(i))
 	}
-	return Median(vs)
-}
-
-// Median is that of any numbers; of none it is 0.
-func Median(vs []float64) float64 {
-	n := len(vs)
-	if n == 0 {
-		return 0
-	}
-	vs = slices.Sorted(slices.Values(vs))
-	return (vs[(n-1)/2] + vs[n/2]) / 2
+	return summary.Median(vs)
 }
 
 // WriteRows writes train.json to dir.

@@ -55,15 +55,3 @@ func readRecords(path string) ([]Record, error) {
 	}
 	return rs, nil
 }
-
-// writeRecords replaces the file, so that an interrupted run leaves a whole one.
-func writeRecords(path string, rs []Record) error {
-	b, err := json.MarshalIndent(rs, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(path+".part", append(b, '\n'), 0o644); err != nil {
-		return err
-	}
-	return os.Rename(path+".part", path)
-}

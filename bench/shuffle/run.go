@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"weft/bench/cluster"
+	"weft/bench/summary"
 )
 
 // Config is one run of the benchmark.
@@ -134,7 +135,7 @@ func (c Config) runAll(ctx context.Context, kept []Record, path string, measure 
 		r = agreed(r, rs)
 		rs = append(rs, r)
 		ran++
-		if err := writeRecords(path, rs); err != nil {
+		if err := summary.WriteJSON(path, rs); err != nil {
 			return rs, err
 		}
 		left := time.Since(start) / time.Duration(ran) * time.Duration(len(plan)-i-1)

@@ -5,6 +5,8 @@ import (
 	"io"
 	"slices"
 	"text/tabwriter"
+
+	"weft/bench/summary"
 )
 
 // figure is one that is compared; less is better.
@@ -31,7 +33,7 @@ func ratio(rs []Record, job, impl string, f figure) (out Ratio, ok bool) {
 	if len(vs) == 0 {
 		return Ratio{}, false
 	}
-	return Ratio{median(vs), slices.Min(vs), slices.Max(vs)}, true
+	return Ratio(summary.Of(vs)), true
 }
 
 func find(rs []Record, job, impl string, round int) *Record {
@@ -40,12 +42,6 @@ func find(rs []Record, job, impl string, round int) *Record {
 		return nil
 	}
 	return &rs[i]
-}
-
-func median(vs []float64) float64 {
-	vs = slices.Sorted(slices.Values(vs))
-	n := len(vs)
-	return (vs[(n-1)/2] + vs[n/2]) / 2
 }
 
 // WriteTable prints the medians over the rounds, the ratios to stock Spark, and what failed.
@@ -128,7 +124,7 @@ func medianOf(rs []Record, f figure) float64 {
 	for i, r := range rs {
 		vs[i] = f(r)
 	}
-	return median(vs)
+	return summary.Median(vs)
 }
 
 // WriteGoBench prints every run in the Go benchmark format; an operation is the job.

@@ -2,14 +2,11 @@ package shuffle
 
 import (
 	"errors"
-	"flag"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-)
 
-var update = flag.Bool("update", false, "write the golden files anew")
+	"weft/bench/golden"
+)
 
 // runs are two rounds of two jobs; the machine was twice as slow in the second, and terasort failed with weft in it.
 func runs() (rs []Record) {
@@ -32,29 +29,12 @@ func runs() (rs []Record) {
 	return rs
 }
 
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s is not what was printed (go test -update writes it anew):\n%s", path, got)
-	}
-}
-
 func TestTable(t *testing.T) {
 	var b strings.Builder
 	if err := WriteTable(&b, runs()); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "table.txt", b.String())
+	golden.Check(t, "table.txt", b.String())
 }
 
 func TestTableOfNothingButFailures(t *testing.T) {
@@ -62,7 +42,7 @@ func TestTableOfNothingButFailures(t *testing.T) {
 	if err := WriteTable(&b, []Record{failed(runs()[1], errors.New("no daemon"))}); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "failed.txt", b.String())
+	golden.Check(t, "failed.txt", b.String())
 }
 
 func TestGoBenchFormat(t *testing.T) {
@@ -70,7 +50,7 @@ func TestGoBenchFormat(t *testing.T) {
 	if err := WriteGoBench(&b, runs()); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "bench.txt", b.String())
+	golden.Check(t, "bench.txt", b.String())
 }
 
 func TestRatioIsTakenWithinARound(t *testing.T) {

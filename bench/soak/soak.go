@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"weft/bench/summary"
 )
 
 // Figure is something that is sampled.
@@ -131,7 +133,7 @@ func (l *Life) resting(figure string) (points []Point) {
 	var at, values []float64
 	ends := func() {
 		if len(at) > 1 {
-			points = append(points, Point{median(at[1:]), median(values[1:])})
+			points = append(points, Point{summary.Median(at[1:]), summary.Median(values[1:])})
 		}
 		at, values = nil, nil
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"weft/bench/summary"
 )
 
 const (
@@ -46,12 +48,12 @@ func trendOf(points []Point, b Bound) (Trend, error) {
 			}
 		}
 	}
-	slope := median(slopes)
+	slope := summary.Median(slopes)
 	starts := make([]float64, len(few))
 	for i, p := range few {
 		starts[i] = p.Value - slope*(p.At-first.At)
 	}
-	t := Trend{First: median(starts), PerHour: slope * 3600, Grew: slope * (last.At - first.At)}
+	t := Trend{First: summary.Median(starts), PerHour: slope * 3600, Grew: slope * (last.At - first.At)}
 	t.Fails = t.Grew > b.Absolute && t.Grew > b.Relative*math.Abs(t.First)
 	return t, nil
 }
@@ -72,14 +74,4 @@ func thin(points []Point) (few []Point) {
 		few = append(few, points[i])
 	}
 	return few
-}
-
-// median is 0 of none, as of points that are all of one time.
-func median(values []float64) float64 {
-	if len(values) == 0 {
-		return 0
-	}
-	sorted := slices.Sorted(slices.Values(values))
-	n := len(sorted)
-	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }

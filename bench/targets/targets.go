@@ -3,14 +3,11 @@
 package targets
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
-	"slices"
 
-	"weft/bench/result"
+	"weft/bench/summary"
 )
 
 // Figure is one row of targets.json.
@@ -36,20 +33,20 @@ type target struct {
 var errNoRound = errors.New("no round has measured it")
 
 // judge makes a Figure of its values in each round, or of why there are none.
-func (t target) judge(rounds []float64, err error) Figure {
+func (t target) judge(values []float64, err error) Figure {
 	f := Figure{Figure: t.figure, Target: t.bound, AtMost: t.atMost}
-	if err == nil && len(rounds) == 0 {
+	if err == nil && len(values) == 0 {
 		err = errNoRound
 	}
 	if err != nil {
 		f.Why = err.Error()
 		return f
 	}
-	value := result.Median(rounds)
-	f.Value, f.Spread = &value, []float64{slices.Min(rounds), slices.Max(rounds)}
-	f.OK = value >= t.bound
+	s := summary.Of(values)
+	f.Value, f.Spread = &s.Median, []float64{s.Min, s.Max}
+	f.OK = s.Median >= t.bound
 	if t.atMost {
-		f.OK = value <= t.bound
+		f.OK = s.Median <= t.bound
 	}
 	return f
 }
@@ -72,9 +69,5 @@ func Of(dir string) (figures []Figure) {
 
 // Write writes targets.json to dir.
 func Write(dir string, figures []Figure) error {
-	b, err := json.MarshalIndent(figures, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(dir, "targets.json"), append(b, '\n'), 0o644)
+	return summary.WriteJSON(filepath.Join(dir, "targets.json"), figures)
 }

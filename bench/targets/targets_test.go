@@ -2,33 +2,15 @@ package targets
 
 import (
 	"encoding/json"
-	"flag"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"weft/bench/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s is not what was printed (go test -update writes it anew):\n%s", path, got)
-	}
-}
 
 // value finds the figure whose name has all the words.
 func value(t *testing.T, figures []Figure, words ...string) Figure {
@@ -83,7 +65,7 @@ func TestTable(t *testing.T) {
 	if err := WriteTable(&table, figures); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "table.txt", table.String())
+	golden.Check(t, "table.txt", table.String())
 	dir := t.TempDir()
 	if err := Write(dir, figures); err != nil {
 		t.Fatal(err)
@@ -92,7 +74,7 @@ func TestTable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "targets.json", string(b))
+	golden.Check(t, "targets.json", string(b))
 }
 
 // What was not measured is a target that is not met, and says how to measure it.

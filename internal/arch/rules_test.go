@@ -8,13 +8,15 @@ var allowed = map[string][]string{
 		"weft/jvmbridge", "weft/jvmbridge/...", "weft/shuffle", "weft/shuffle/...",
 		"weft/internal/options", "weft/internal/metrics", "weft/internal/status", "weft/internal/version",
 	},
-	"weft/bench/...":      {"weft/bench/..."},    // it measures the built program from outside
-	"weft/bench/model":    {"weft/bench/result"}, // arithmetic on costs and results: it starts and measures nothing
+	"weft/bench/...":      {"weft/bench/..."},                          // it measures the built program from outside
+	"weft/bench/model":    {"weft/bench/result", "weft/bench/summary"}, // arithmetic on costs and results: it starts and measures nothing
 	"weft/bench/train":    {"weft/bench/...", "weft/bigdl", "weft/bigdl/data", "weft/bigdl/data/seqfile", "weft/bigdl/data/store"},
-	"weft/bench/soak":     {"weft/bench/report", "weft/internal/status"},                                                             // the client of the admin socket
-	"weft/bench/rdma":     {"weft/bench/raw", "weft/shuffle/rdma", "weft/verbs"},                                                     // and here the transport's connections by themselves
-	"weft/bench/registry": {"weft/shuffle", "weft/internal/metrics"},                                                                 // the registry in its own process
-	"weft/bench/targets":  {"weft/bench/fetch", "weft/bench/rdma", "weft/bench/registry", "weft/bench/result", "weft/bench/shuffle"}, // arithmetic on their results: it starts and measures nothing
+	"weft/bench/soak":     {"weft/bench/report", "weft/bench/summary", "weft/internal/status"},                                                             // the client of the admin socket
+	"weft/bench/rdma":     {"weft/bench/raw", "weft/bench/summary", "weft/shuffle/rdma", "weft/verbs"},                                                     // and here the transport's connections by themselves
+	"weft/bench/registry": {"weft/bench/summary", "weft/shuffle", "weft/internal/metrics"},                                                                 // the registry in its own process
+	"weft/bench/summary":  {},                                                                                                                              // arithmetic and files
+	"weft/bench/golden":   {},                                                                                                                              // for tests
+	"weft/bench/targets":  {"weft/bench/fetch", "weft/bench/rdma", "weft/bench/registry", "weft/bench/result", "weft/bench/summary", "weft/bench/shuffle"}, // arithmetic on their results: it starts and measures nothing
 
 	"weft/bigdl":          {"weft/bigdl/data"},
 	"weft/bigdl/data":     {"weft/bigdl/data/..."}, // files: nothing of blocks or Spark
