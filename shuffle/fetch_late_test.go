@@ -71,6 +71,48 @@ func TestFetchTimeoutLateData(t *testing.T) {
 	}
 }
 
+// The same of a small block in pieces, whose bytes come with the answer; and where the connection breaks meanwhile, or the arena is full.
+func TestFetchSmallInPiecesFails(t *testing.T) {
+	t.Run("late", func(t *testing.T) {
+		r := newRig(t, "locate 1 delay 200ms", 256*kib, fetchOptions())
+		ids, data := r.src.Add(100)
+		r.fetch(t.Context(), ids, func(req *shuffle.FetchRequest, _ *recorder) {
+			req.Pieces, req.Timeout = true, 20*time.Millisecond
+		}).check(data, shuffle.ReasonTimeout, 0)
+		if r.arena.Usage().Leases != 1 {
+			t.Fatal("the lease was given back before the answer came")
+		}
+		r.leased(0)
+		held(t, r.src)
+	})
+	t.Run("broken", func(t *testing.T) {
+		r := newRig(t, "locate 1 fail lost", 256*kib, fetchOptions())
+		ids, data := r.src.Add(100)
+		r.fetch(t.Context(), ids, inPieces).check(data, shuffle.ReasonPeerLost, 0)
+		r.leased(0)
+		held(t, r.src)
+	})
+	t.Run("full", func(t *testing.T) {
+		r := newRig(t, "", 256*kib, fetchOptions())
+		ids, data := r.src.Add(100)
+		all, ok := r.arena.TryAlloc(256 * kib)
+		if !ok {
+			t.Fatal("no room")
+		}
+		rec := r.fetch(t.Context(), ids, inPieces)
+		for end := time.Now().Add(patience); r.script.Count("locate") == 0; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal("the block was not asked for")
+			}
+		}
+		all.Release()
+		rec.check(data, shuffle.ReasonNone)
+		if n := r.script.Count("read"); n != 1 {
+			t.Errorf("%d reads of a block for which there was no room in the answer", n)
+		}
+	})
+}
+
 // held waits until the source holds no block open.
 func held(t testing.TB, src *transporttest.Source) {
 	t.Helper()
