@@ -10,7 +10,9 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
@@ -253,6 +255,25 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 	}
 	if fourth := end("4", 1001); *second != 1 || *third != 1 || *fourth != 1 || k.departed != 0 {
 		t.Errorf("released %d, %d and %d times, %d departed", *second, *third, *fourth, k.departed)
+	}
+}
+
+// A driver can end with the daemon: what its end gives back is given back when Close returns.
+func TestCloseWaitsForWhatADriversEndGivesBack(t *testing.T) {
+	k := newKeepingNode(t)
+	k.commit(1, 1, []byte("block"))
+	begun := make(chan struct{})
+	var released atomic.Bool
+	k.executor.Depart(func() {
+		close(begun)
+		time.Sleep(50 * time.Millisecond) // Close comes meanwhile
+		released.Store(true)
+	})
+	go k.gone(errors.New("it ended"))
+	<-begun
+	k.registry.Close()
+	if !released.Load() {
+		t.Error("Close did not wait")
 	}
 }
 

@@ -24,6 +24,7 @@ type Executor struct {
 	taken    bool        // over from a daemon before this one
 	refused  atomic.Bool // one line about links that cannot be made
 
+	ending   sync.Once
 	mu       sync.RWMutex
 	gone     bool
 	shuffles map[uint32]map[uint64]*mapOutput
@@ -136,15 +137,16 @@ func (e *Executor) unregister(id uint32) (left int) {
 }
 
 // Leave ends the membership: the executor's blocks cannot be found any more, its map outputs and directories are forgotten.
-// Blocks being served are served to their end. More than one call is harmless.
+// Blocks being served are served to their end. More than one call is harmless; each returns when what the executor had is given back.
 func (e *Executor) Leave() {
 	e.registry.dismiss(e)
 	e.end()
 }
 
-func (e *Executor) end() {
+func (e *Executor) end() { e.ending.Do(e.giveBack) }
+
+func (e *Executor) giveBack() {
 	e.mu.Lock()
-	gone := e.gone
 	shuffles, k, release, held := e.shuffles, e.kept, e.release, e.held
 	e.gone, e.shuffles = true, nil
 	for _, outputs := range shuffles {
@@ -154,19 +156,16 @@ func (e *Executor) end() {
 	for _, outputs := range shuffles {
 		e.forget(outputs)
 	}
-	if gone {
-		return
-	}
 	e.dirs.close()
 	if k != nil {
 		k.close()
 	}
 	e.registry.quotas.Descriptors.Give(e.app, held)
-	if e.departed.Load() {
-		e.registry.returned(e)
-	}
 	if release != nil {
 		release()
+	}
+	if e.departed.Load() { // last, as Close waits for those that are not returned
+		e.registry.returned(e)
 	}
 }
 
