@@ -15,7 +15,7 @@ import (
 const (
 	// maxBlocks bounds the blocks that one session may wait for, and so what their answers can cost while it does not read them.
 	maxBlocks = shuffle.MaxBlocks
-	// fetchCost is what a request counts for beside its blocks: it has a goroutine.
+	// fetchCost is what a request counts for beside its blocks: it may have a goroutine.
 	fetchCost = 64
 	// maxDetail bounds the words that go with a failure, in bytes.
 	maxDetail = 1000
@@ -138,11 +138,12 @@ func (ft *fetch) Delivered(d shuffle.Delivery) {
 	if d.BlockLength > 0 && d.PieceOffset+d.Entries[0].Length < d.BlockLength {
 		ended = 0
 	}
-	ft.send(&d)
+	ft.send(&d, ended == ft.left)
 	ft.end(ended)
 }
 
-func (ft *fetch) send(d *shuffle.Delivery) {
+// send tells of a delivery, which is the request's last or one of several.
+func (ft *fetch) send(d *shuffle.Delivery, last bool) {
 	ses := ft.fetches.ses
 	m := &bridgepb.Delivered{
 		RequestId:   ft.id,
@@ -163,7 +164,7 @@ func (ft *fetch) send(d *shuffle.Delivery) {
 			return
 		}
 	}
-	ses.out.send(&bridgepb.ToJvm{Kind: &bridgepb.ToJvm_Delivered{Delivered: m}})
+	ses.out.send(&bridgepb.ToJvm{Kind: &bridgepb.ToJvm_Delivered{Delivered: m}}, last)
 }
 
 // Failed implements shuffle.Sink.
@@ -185,7 +186,7 @@ func (ft *fetch) sendFailed(blocks []int, reason shuffle.Reason, detail string) 
 	for i, b := range blocks {
 		m.Block[i] = uint32(b)
 	}
-	ft.fetches.ses.out.send(&bridgepb.ToJvm{Kind: &bridgepb.ToJvm_Failed{Failed: m}})
+	ft.fetches.ses.out.send(&bridgepb.ToJvm{Kind: &bridgepb.ToJvm_Failed{Failed: m}}, false)
 }
 
 // refuse fails all blocks of a request that is not begun.

@@ -159,7 +159,7 @@ func (s *Server) newSession(conn *net.UnixConn, cred *unix.Ucred, hello *bridgep
 	if !app.Encrypted { // which no device does
 		welcome.RdmaDevice, welcome.RdmaSoftware = s.opts.RDMADevice, s.opts.RDMASoftware
 	}
-	ses.out.send(&bridgepb.ToJvm{Kind: &bridgepb.ToJvm_Welcome{Welcome: welcome}})
+	ses.out.send(&bridgepb.ToJvm{Kind: &bridgepb.ToJvm_Welcome{Welcome: welcome}}, true)
 	return ses, nil
 }
 

@@ -1,9 +1,11 @@
 package jvmbridge
 
 import (
+	"cmp"
 	"errors"
 	"net"
 	"sync"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -17,10 +19,12 @@ const intakeStop = 1 << 20
 var errOutboxClosed = errors.New("session ended")
 
 // outbox is what waits to be sent to one JVM. send never blocks: what can wait is bounded by what the session has outstanding, and the
-// session takes nothing new while intakeStop bytes wait. One goroutine, in run, writes all that waits at once.
+// session takes nothing new while intakeStop bytes wait. Whoever may, and finds that nothing waits, writes as much as the socket takes, so that
+// no other goroutine has to be woken; all else one goroutine, in run, writes at once.
 type outbox struct {
 	frames      *net.UnixConn
-	descriptors *net.UnixConn // set by attach
+	raw         syscall.RawConn // of frames
+	descriptors *net.UnixConn   // set by attach
 
 	mu      sync.Mutex
 	changed sync.Cond
@@ -28,20 +32,28 @@ type outbox struct {
 	fds     []int // owned
 	writing int   // bytes that run is writing
 	closed  bool
-	broken  error // a frame could not be made
+	broken  error // a frame could not be made or written
 }
 
 func newOutbox(frames *net.UnixConn) *outbox {
 	o := &outbox{frames: frames}
+	o.raw, o.broken = frames.SyscallConn()
 	o.changed.L = &o.mu
 	return o
 }
 
-// send queues a frame; after close it is dropped.
-func (o *outbox) send(m *bridgepb.ToJvm) {
+// send queues a frame; after close it is dropped. inline allows the caller's goroutine to write it; where others follow soon it is better not
+// to, as they are then written together.
+func (o *outbox) send(m *bridgepb.ToJvm, inline bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.queue(m)
+	idle := len(o.waiting) == 0 && len(o.fds) == 0 && o.writing == 0
+	if o.queue(m); idle && inline {
+		o.writeSome()
+	}
+	if len(o.waiting) > 0 || o.broken != nil {
+		o.changed.Broadcast()
+	}
 }
 
 // sendSegment queues a frame and the descriptor that belongs to it, which is the outbox's from now on. Descriptors keep the order of
@@ -55,6 +67,7 @@ func (o *outbox) sendSegment(m *bridgepb.ToJvm, fd int) {
 	}
 	o.queue(m)
 	o.fds = append(o.fds, fd)
+	o.changed.Broadcast()
 }
 
 func (o *outbox) queue(m *bridgepb.ToJvm) {
@@ -62,7 +75,30 @@ func (o *outbox) queue(m *bridgepb.ToJvm) {
 		return
 	}
 	o.waiting, o.broken = appendFrame(o.waiting, m)
-	o.changed.Broadcast()
+}
+
+// writeSome writes as much of what waits as the socket takes now. mu is held: nothing is waited for.
+func (o *outbox) writeSome() {
+	if len(o.waiting) == 0 || o.broken != nil {
+		return
+	}
+	var n int
+	var err error
+	failed := o.raw.Write(func(fd uintptr) bool {
+		for {
+			if n, err = unix.Write(int(fd), o.waiting); err != unix.EINTR {
+				return true
+			}
+		}
+	})
+	if err = cmp.Or(failed, err); err != nil && err != unix.EAGAIN {
+		o.broken = cmp.Or(o.broken, err)
+		return
+	}
+	o.waiting = append(o.waiting[:0], o.waiting[max(n, 0):]...)
+	if len(o.waiting) == 0 && cap(o.waiting) > bufferKept {
+		o.waiting = nil
+	}
 }
 
 // waitForRoom blocks while too much waits. It returns at close too.
@@ -83,6 +119,7 @@ func (o *outbox) attach(descriptors *net.UnixConn) bool {
 	}
 	o.descriptors = descriptors
 	o.queue(&bridgepb.ToJvm{Kind: &bridgepb.ToJvm_Attached{Attached: &bridgepb.Attached{}}})
+	o.changed.Broadcast()
 	return true
 }
 

@@ -37,7 +37,7 @@ func (s *segments) NewRegion(region uint32, size int64) ([]byte, func() error, e
 		Segment: number, Kind: s.kind, Length: uint64(size),
 	}}}, segment.TakeFD())
 	return segment.Bytes(), func() error {
-		s.out.send(&bridgepb.ToJvm{Kind: &bridgepb.ToJvm_DropSegment{DropSegment: &bridgepb.DropSegment{Segment: number}}})
+		s.out.send(&bridgepb.ToJvm{Kind: &bridgepb.ToJvm_DropSegment{DropSegment: &bridgepb.DropSegment{Segment: number}}}, false)
 		return errors.Join(s.files.drop(region, kind), segment.Close())
 	}, nil
 }

@@ -125,7 +125,7 @@ func (c *upcalls) copy(ctx context.Context, u *upcall, length uint64) (shuffle.O
 		Segment:  segmentOf(bridgepb.SegmentKind_SEGMENT_UPCALL, lease),
 		Offset:   uint64(lease.Offset()),
 		Checksum: c.ses.server.opts.Checksum,
-	}}})
+	}}}, true)
 	if err := c.await(ctx, u, u.isCopied); err != nil {
 		return shuffle.OwnedBlock{}, err // the lease stays out until the JVM's copy has ended
 	}
@@ -163,7 +163,7 @@ func (c *upcalls) begin(name string) *upcall {
 	c.last++
 	u := &upcall{id: c.last, isOpened: make(chan struct{}), isCopied: make(chan struct{})}
 	c.open[u.id] = u
-	c.ses.out.send(&bridgepb.ToJvm{Kind: &bridgepb.ToJvm_OpenBlock{OpenBlock: &bridgepb.OpenBlock{UpcallId: u.id, Name: name}}})
+	c.ses.out.send(&bridgepb.ToJvm{Kind: &bridgepb.ToJvm_OpenBlock{OpenBlock: &bridgepb.OpenBlock{UpcallId: u.id, Name: name}}}, true)
 	return u
 }
 
@@ -243,7 +243,7 @@ func (c *upcalls) close(u *upcall) {
 }
 
 func (c *upcalls) sendClose(u *upcall) {
-	c.ses.out.send(&bridgepb.ToJvm{Kind: &bridgepb.ToJvm_CloseBlock{CloseBlock: &bridgepb.CloseBlock{UpcallId: u.id}}})
+	c.ses.out.send(&bridgepb.ToJvm{Kind: &bridgepb.ToJvm_CloseBlock{CloseBlock: &bridgepb.CloseBlock{UpcallId: u.id}}}, false)
 }
 
 func (c *upcalls) forget(u *upcall) {

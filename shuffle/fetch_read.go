@@ -22,7 +22,7 @@ type read struct {
 }
 
 // issue begins reads until the window is full, all is asked for, or there is no room for more. It does so when half of the window is free,
-// so that the owner is asked for several reads at a time. Only run may wait for room; others leave that to it.
+// so that the owner is asked for several reads at a time. Only grow may wait for room; others leave that to it.
 func (x *fetch) issue(mayWait bool) {
 	if x.flying > x.opts.Window/2 {
 		return
@@ -52,7 +52,7 @@ func (x *fetch) issue(mayWait bool) {
 }
 
 // room is a share of the memory for the next n bytes of u. It is nil when there is none now, but something in flight that may give some
-// back, to its receiver, when it is delivered; or when run is to see to it. Only where nothing is in flight it waits.
+// back, to its receiver, when it is delivered; or when grow is to see to it. Only where nothing is in flight it waits.
 func (x *fetch) room(u *unit, n int64, mayWait bool) (*mempool.Lease, error) {
 	if u.lease != nil {
 		u.lease.Retain(1)
@@ -66,7 +66,6 @@ func (x *fetch) room(u *unit, n int64, mayWait bool) (*mempool.Lease, error) {
 	case lease != nil:
 	case !mayWait:
 		x.want = int(n)
-		x.kick()
 		return nil, nil
 	case x.flying > 0:
 		return nil, nil

@@ -12,7 +12,7 @@ import (
 )
 
 // fetch is one request under way. What the connection completes is handled at once, by the goroutine that completes it: the bytes are
-// in its cache, and nobody has to be woken. The fetch's own goroutine, run, does what takes time: connecting, time-outs, more arena space.
+// in its cache, and nobody has to be woken. A goroutine of its own there is only for what takes time: connecting, and more arena space.
 // Whoever holds mu may call the sink. When every block has ended, operations that complete later only give their memory back.
 type fetch struct {
 	*Fetcher
@@ -20,13 +20,15 @@ type fetch struct {
 	req    *FetchRequest
 	sink   Sink
 	start  time.Time
-	stream uint64        // of all its reads
-	link   *link         // set before the first operation
-	wake   chan struct{} // one token for run: every block has ended, or there is no room
+	stream uint64 // of all its reads
 
 	mu       sync.Mutex
+	link     *link  // set before the first operation
+	unwatch  func() // ends the waiting for ctx's end, and for the time-out
+	late     *time.Timer
 	ended    []bool // by block
 	left     int    // blocks not ended
+	closed   bool   // left is 0, and leave was called
 	located  []Located
 	units    []*unit   // what is to be read
 	asked    int       // units before this one are asked for
@@ -35,109 +37,64 @@ type fetch struct {
 	progress time.Time // when something was last achieved
 	batch    []ReadRequest
 	want     int            // bytes for which there was no room; 0: none
-	spare    *mempool.Lease // of as many, that run got
+	growing  bool           // grow is running
+	spare    *mempool.Lease // of as many, that grow got
 }
 
-func (x *fetch) run() {
-	defer x.leave()
-	x.begin()
-	var late <-chan time.Time
-	var timer *time.Timer
-	if x.req.Timeout > 0 {
-		timer = time.NewTimer(x.req.Timeout)
-		defer timer.Stop()
-		late = timer.C
+// unlock gives mu back. What has to follow from what was done under it is seen to here.
+func (x *fetch) unlock() {
+	switch {
+	case x.left == 0 && !x.closed:
+		x.closed = true
+		x.leave()
+	case x.left > 0 && x.want > 0 && !x.growing:
+		x.growing = true
+		go x.grow()
 	}
-	for {
-		select {
-		case <-x.wake:
-			if x.proceed() {
-				return
-			}
-		case <-x.ctx.Done():
-			x.giveUp(ToBlockError(context.Cause(x.ctx)))
-			return
-		case <-late:
-			left := x.patience()
-			if left <= 0 {
-				return
-			}
-			timer.Reset(left)
-		}
-	}
-}
-
-// proceed makes room and asks for more. It returns true when every block has ended.
-func (x *fetch) proceed() (over bool) {
-	spare := x.grow()
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.spare = spare
-	if x.left > 0 {
-		x.issue(true)
-	}
-	if x.spare != nil {
-		x.spare.Release()
-		x.spare = nil
-	}
-	return x.left == 0
-}
-
-// grow leases what there was no room for, if the arena can have more memory. That is made, zeroed and registered without mu: completions on
-// the connection, which others share, do not wait for it.
-func (x *fetch) grow() *mempool.Lease {
-	x.mu.Lock()
-	n := x.want
-	x.want = 0
 	x.mu.Unlock()
-	if n == 0 {
-		return nil
-	}
-	lease, _ := x.req.Arena.TryAlloc(n)
-	return lease
 }
 
-// patience is how much longer it may take until the next progress. When that is no time any more, the fetch fails.
-func (x *fetch) patience() time.Duration {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	left := x.req.Timeout - time.Since(x.progress)
-	if left <= 0 {
-		x.failLeft(x.timeout())
-	}
-	return left
-}
-
-func (x *fetch) giveUp(err *BlockError) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.failLeft(err)
-}
-
-// kick lets run go on.
-func (x *fetch) kick() {
-	select {
-	case x.wake <- struct{}{}:
-	default:
-	}
-}
-
-// begin connects, sets memory aside for small blocks and asks where the blocks are.
+// begin asks where the blocks are: at once where there is a connection, and memory for small blocks.
 func (x *fetch) begin() {
-	if x.left == 0 {
-		x.kick()
+	link := x.peers.linked(x.req.App, x.req.Peer)
+	if link == nil {
+		go x.connect()
 		return
 	}
-	link, err := x.peers.get(x.ctx, x.req.App, x.req.Peer, x.req.Timeout)
+	var lease *mempool.Lease
+	if n := x.eager(); n > 0 {
+		var ok bool
+		if lease, ok = x.req.Arena.TryTake(n); !ok {
+			go x.connect()
+			return
+		}
+	}
 	x.mu.Lock()
-	defer x.mu.Unlock()
+	defer x.unlock()
+	x.locate(link, lease)
+}
+
+// connect waits for a connection, and makes memory for small blocks, before it asks.
+func (x *fetch) connect() {
+	link, err := x.peers.get(x.ctx, x.req.App, x.req.Peer, x.req.Timeout)
+	var lease *mempool.Lease
+	if err == nil {
+		lease = x.reserve()
+	}
+	x.mu.Lock()
+	defer x.unlock()
 	if err != nil {
 		x.failLeft(ToBlockError(err))
 		return
 	}
+	x.locate(link, lease)
+}
+
+// locate asks the owner for the blocks, of which small ones may come along into lease; nil: none may.
+func (x *fetch) locate(link *link, lease *mempool.Lease) {
 	x.link = link
+	x.watch()
 	req := &LocateRequest{App: x.req.App, Executor: x.req.Executor, Blocks: x.req.Blocks}
-	lease := x.reserve()
 	var eager []byte
 	if lease != nil {
 		eager = lease.Bytes()
@@ -145,19 +102,79 @@ func (x *fetch) begin() {
 	}
 	x.flying++
 	x.achieve()
-	x.link.Locate(req, eager, func(located []Located, err error) {
+	link.Locate(req, eager, func(located []Located, err error) {
 		x.complete(func() { x.completeLocate(lease, located, err) }, func() { x.discardLocate(lease, located) })
 	})
 }
 
-// reserve leases memory for small blocks: as much as may be needed, else less, or none at all where the arena is full. A block that is
-// delivered in pieces needs a lease of its own, so there it must be the only one.
-func (x *fetch) reserve() *mempool.Lease {
-	if x.opts.EagerBlock == 0 || (x.req.Pieces && len(x.req.Blocks) > 1) {
-		return nil
+// watch gives the fetch up when ctx ends, or when nothing was achieved for its time-out.
+func (x *fetch) watch() {
+	stop := context.AfterFunc(x.ctx, func() {
+		x.mu.Lock()
+		defer x.unlock()
+		x.failLeft(ToBlockError(context.Cause(x.ctx)))
+	})
+	if x.req.Timeout > 0 {
+		x.late = time.AfterFunc(x.req.Timeout, x.checkProgress)
 	}
+	x.unwatch = func() {
+		stop()
+		if x.late != nil {
+			x.late.Stop()
+		}
+	}
+}
+
+// checkProgress fails the fetch when it has got no further for its time-out.
+func (x *fetch) checkProgress() {
+	x.mu.Lock()
+	defer x.unlock()
+	if x.left == 0 {
+		return
+	}
+	if left := x.req.Timeout - time.Since(x.progress); left > 0 {
+		x.late.Reset(left)
+	} else {
+		x.failLeft(x.timeout())
+	}
+}
+
+// grow makes memory for which there was no room, and reads more into it. It is made, zeroed and registered without mu: completions on the
+// connection, which others share, do not wait for it. Where the arena can have no more, and nothing is in flight, it waits.
+func (x *fetch) grow() {
+	x.mu.Lock()
+	defer x.unlock()
+	for x.left > 0 && x.want > 0 {
+		n := x.want
+		x.want = 0
+		x.mu.Unlock()
+		lease, _ := x.req.Arena.TryAlloc(n)
+		x.mu.Lock()
+		x.spare = lease
+		if x.left > 0 {
+			x.issue(true)
+		}
+		if x.spare != nil {
+			x.spare.Release()
+			x.spare = nil
+		}
+	}
+	x.growing = false
+}
+
+// eager is how much memory is set aside for small blocks at most. A block that is delivered in pieces needs a lease of its own, so there it
+// must be the only one.
+func (x *fetch) eager() int {
+	if x.opts.EagerBlock == 0 || (x.req.Pieces && len(x.req.Blocks) > 1) {
+		return 0
+	}
+	return min(x.opts.EagerMax, len(x.req.Blocks)*x.opts.EagerBlock)
+}
+
+// reserve leases memory for small blocks: as much as may be needed, else less, or none at all where the arena is full.
+func (x *fetch) reserve() *mempool.Lease {
 	const least = 4 << 10
-	for n := min(x.opts.EagerMax, len(x.req.Blocks)*x.opts.EagerBlock); n >= least; n /= 2 {
+	for n := x.eager(); n >= least; n /= 2 {
 		if lease, ok := x.req.Arena.TryAlloc(n); ok {
 			return lease
 		}
@@ -168,7 +185,7 @@ func (x *fetch) reserve() *mempool.Lease {
 // complete handles the end of an operation, on the connection's goroutine, by what is to be done as long as blocks are missing, or later.
 func (x *fetch) complete(early, late func()) {
 	x.mu.Lock()
-	defer x.mu.Unlock()
+	defer x.unlock()
 	x.flying--
 	if x.left == 0 {
 		late()
@@ -194,8 +211,6 @@ func (x *fetch) discardLocate(eager *mempool.Lease, located []Located) {
 
 // leave gives up what was not read and leaves the operations in flight to themselves.
 func (x *fetch) leave() {
-	x.mu.Lock()
-	defer x.mu.Unlock()
 	x.units = slices.DeleteFunc(x.units, func(u *unit) bool { return u.over })
 	if len(x.units) > 0 {
 		x.releaseUnits(x.units...)
@@ -275,7 +290,7 @@ func (x *fetch) end(blocks []int) {
 	for _, b := range blocks {
 		x.ended[b] = true
 	}
-	if x.left -= len(blocks); x.left == 0 {
-		x.kick()
+	if x.left -= len(blocks); x.left == 0 && x.unwatch != nil {
+		x.unwatch() // before the sink is told of the last, and ends ctx
 	}
 }

@@ -55,8 +55,9 @@ func (f *Fetcher) Fetch(ctx context.Context, req *FetchRequest, sink Sink) {
 		stream:   f.streams.Add(1),
 		ended:    make([]bool, len(req.Blocks)),
 		left:     len(req.Blocks),
-		wake:     make(chan struct{}, 1),
 		progress: time.Now(),
 	}
-	go x.run()
+	if x.left > 0 {
+		x.begin()
+	}
 }

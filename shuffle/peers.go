@@ -109,22 +109,41 @@ func (p *Peers) get(ctx context.Context, app App, addr PeerAddr, limit time.Dura
 	}
 }
 
+// linked is the connection there is; nil: none is.
+func (p *Peers) linked(app App, addr PeerAddr) *link {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if e := p.peers[p.key(app, addr)]; !p.closed && e != nil && e.link != nil && !ended(e.link) {
+		return e.link
+	}
+	return nil
+}
+
 // key tells peers apart. The addresses are part of it: an executor names them, and one that lies about where a daemon listens must
 // neither lead another application's requests, and with them its token, elsewhere nor make the daemon unreachable for it.
 func (a PeerAddr) key() string {
 	return fmt.Sprintf("%x %d %q", a.DaemonID, a.Port, a.Hosts)
 }
 
-// look is the connection there is, the error of an attempt made lately, or what to wait for: the end of an attempt under way.
-func (p *Peers) look(app App, addr PeerAddr) (*link, <-chan struct{}, error) {
-	key, transports := addr.key(), p.opts.Transports
-	if app.Encrypted {
-		key, transports = "encrypted "+key, p.opts.Encrypted
-	}
+// key is that of peers. This daemon is reached without an address.
+func (p *Peers) key(app App, addr PeerAddr) string {
 	switch {
 	case p.isOwn(addr):
-		key = "" // reached without an address
-	case addr.DaemonID == [16]byte{}:
+		return ""
+	case app.Encrypted:
+		return "encrypted " + addr.key()
+	default:
+		return addr.key()
+	}
+}
+
+// look is the connection there is, the error of an attempt made lately, or what to wait for: the end of an attempt under way.
+func (p *Peers) look(app App, addr PeerAddr) (*link, <-chan struct{}, error) {
+	key, transports := p.key(app, addr), p.opts.Transports
+	if app.Encrypted {
+		transports = p.opts.Encrypted
+	}
+	if key != "" && addr.DaemonID == [16]byte{} {
 		return nil, nil, errAnyPeer
 	}
 	p.mu.Lock()
