@@ -86,12 +86,12 @@ func (o *outbox) writeSome() {
 	var err error
 	failed := o.raw.Write(func(fd uintptr) bool {
 		for {
-			if n, err = unix.Write(int(fd), o.waiting); err != unix.EINTR {
+			if n, err = unix.Write(int(fd), o.waiting); !errors.Is(err, unix.EINTR) {
 				return true
 			}
 		}
 	})
-	if err = cmp.Or(failed, err); err != nil && err != unix.EAGAIN {
+	if err = cmp.Or(failed, err); err != nil && !errors.Is(err, unix.EAGAIN) {
 		o.broken = cmp.Or(o.broken, err)
 		return
 	}
