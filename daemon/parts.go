@@ -71,6 +71,7 @@ func (d *daemon) startParts(dir *socketDir, peers *net.TCPListener) error {
 		Window:     d.opts.FetchWindow,
 		MemoryWait: d.opts.MemoryWait,
 	}, d.metrics, d.log)
+	d.opened("fetches", func(context.Context) error { d.fetcher.Wait(); return nil })
 	return d.startBridge(dir)
 }
 

@@ -109,7 +109,7 @@ func (s *Server) hello(conn *net.UnixConn, in *frameReader, cred *unix.Ucred, he
 	s.remove(ses)
 }
 
-// newSession makes a session of an executor that the registry lets in, with the answer in its outbox.
+// newSession makes a session of an executor that the registry lets in, with the answer sent.
 func (s *Server) newSession(conn *net.UnixConn, cred *unix.Ucred, hello *bridgepb.Hello, log *slog.Logger) (*session, error) {
 	if err := mayConnect(daemonUID, cred.Uid); err != nil {
 		return nil, err

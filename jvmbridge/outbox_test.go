@@ -78,14 +78,29 @@ func TestOutbox(t *testing.T) {
 	}
 }
 
-// What a sender finds out about the socket is what the session ends with.
-func TestOutboxBroken(t *testing.T) {
+// A frame that the socket takes a part of is written to its end by run, which waits.
+func TestOutboxWakesRun(t *testing.T) {
 	o, peer := outboxPair(t)
 	ended := make(chan error)
 	go func() { ended <- o.run() }()
+	in := &frameReader{r: peer}
+	o.send(failed(1, 10), false)
+	wantFailed(t, in, 1, 10)
+	o.send(failed(2, 8<<20), true)
+	wantFailed(t, in, 2, 8<<20)
+	o.close()
+	<-ended
+}
+
+// What a sender finds out about the socket is what the session ends with.
+func TestOutboxBroken(t *testing.T) {
+	o, peer := outboxPair(t)
 	peer.Close()
 	o.send(failed(1, 10), true)
-	if err := <-ended; !isEnd(err) {
+	if !isEnd(o.broken) {
+		t.Errorf("the sender found %v", o.broken)
+	}
+	if err := o.run(); !isEnd(err) {
 		t.Errorf("ended with %v", err)
 	}
 	o.close()

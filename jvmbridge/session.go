@@ -27,7 +27,7 @@ func (v violation) Error() string { return string(v) }
 
 func violationf(format string, args ...any) error { return violation(fmt.Sprintf(format, args...)) }
 
-// session is one executor. One goroutine reads its frames, one writes (outbox), and one waits for the end of the descriptor socket; what the
+// session is one executor. One goroutine reads its frames, one writes what its senders could not at once (outbox), and one waits for the end of the descriptor socket; what the
 // Fetcher and the peers do comes on goroutines of theirs.
 type session struct {
 	server      *Server

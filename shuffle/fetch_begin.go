@@ -95,16 +95,18 @@ func (x *fetch) checkProgress() {
 // eager is how much memory is set aside for small blocks at most. A block that is delivered in pieces needs a lease of its own, so there it
 // must be the only one.
 func (x *fetch) eager() int {
-	if x.opts.EagerBlock == 0 || (x.req.Pieces && len(x.req.Blocks) > 1) {
+	n := min(x.opts.EagerMax, len(x.req.Blocks)*x.opts.EagerBlock)
+	if n < leastEager || (x.req.Pieces && len(x.req.Blocks) > 1) {
 		return 0
 	}
-	return min(x.opts.EagerMax, len(x.req.Blocks)*x.opts.EagerBlock)
+	return n
 }
+
+const leastEager = 4 << 10 // bytes: less is not worth a lease
 
 // reserve leases memory for small blocks: as much as may be needed, else less, or none at all where the arena is full.
 func (x *fetch) reserve() *mempool.Lease {
-	const least = 4 << 10
-	for n := x.eager(); n >= least; n /= 2 {
+	for n := x.eager(); n >= leastEager; n /= 2 {
 		if lease, ok := x.req.Arena.TryAlloc(n); ok {
 			return lease
 		}

@@ -4,16 +4,19 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"weft/shuffle"
+	"weft/shuffle/mempool"
 	"weft/shuffle/transporttest"
 )
 
 func testCancelled(t *testing.T, cause error) {
 	r := newRig(t, "", 4*mib, fetchOptions())
 	ids, data := r.src.Add(100, 50*kib)
+	r.fetch(t.Context(), ids, nil).check(data, shuffle.ReasonNone) // there is a connection
 	resume := r.src.Stop()
 	defer resume()
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -25,6 +28,48 @@ func testCancelled(t *testing.T, cause error) {
 	}
 	rec.check(data, want, 0, 1)
 	resume()
+}
+
+// lateMemory makes the first region at once, and others when it may.
+type lateMemory struct {
+	mempool.Heap
+	asked, may chan struct{}
+}
+
+func (m *lateMemory) NewRegion(number uint32, size int64) ([]byte, func() error, error) {
+	if number > 0 {
+		close(m.asked)
+		<-m.may
+	}
+	return m.Heap.NewRegion(number, size)
+}
+
+// A fetch that is cancelled while memory is being made for it ends at once for its executor; Wait returns when the memory was given back.
+func TestFetchCancelledInGrow(t *testing.T) {
+	r := newRig(t, "", 64*kib, fetchOptions())
+	memory := &lateMemory{asked: make(chan struct{}), may: make(chan struct{})}
+	r.budget = mempool.NewBudget(128 * kib)
+	r.arena = mempool.NewArena(mempool.ArenaOptions{Backing: memory, Budget: r.budget, Purpose: "late", RegionSize: 64 * kib, Max: 128 * kib})
+	defer func() {
+		r.arena.Close()
+		<-r.arena.Done()
+	}()
+	ids, _ := r.src.Add(60*kib, 60*kib)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	rec := r.fetch(ctx, ids, nil)
+	<-memory.asked
+	cancel(shuffle.ErrCancelled)
+	rec.wait()
+	var made atomic.Bool
+	time.AfterFunc(50*time.Millisecond, func() { // Wait comes meanwhile
+		made.Store(true)
+		close(memory.may)
+	})
+	r.fetcher.Wait()
+	if !made.Load() {
+		t.Error("Wait returned while memory was being made")
+	}
+	r.leased(0)
 }
 
 // leased waits until so many leases are out.

@@ -47,9 +47,10 @@ func (x *fetch) unlock() {
 	case x.left == 0 && !x.closed:
 		x.closed = true
 		x.leave()
+		x.running.Done()
 	case x.left > 0 && x.want > 0 && !x.growing:
 		x.growing = true
-		go x.grow()
+		x.running.Go(x.grow)
 	}
 	x.mu.Unlock()
 }

@@ -3,6 +3,7 @@ package shuffle
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -30,7 +31,8 @@ type Fetcher struct {
 	opts    FetchOptions
 	metrics *metrics.Set
 	log     *slog.Logger
-	streams atomic.Uint64 // number of the last fetch
+	streams atomic.Uint64  // number of the last fetch
+	running sync.WaitGroup // fetches that have not ended, and what goes on for them beside
 }
 
 // NewFetcher returns a Fetcher over the connections of peers.
@@ -58,6 +60,11 @@ func (f *Fetcher) Fetch(ctx context.Context, req *FetchRequest, sink Sink) {
 		progress: time.Now(),
 	}
 	if x.left > 0 {
+		x.running.Add(1)
 		x.begin()
 	}
 }
+
+// Wait returns when every fetch has ended, and nothing makes memory for one any more. What a transport may still write to goes back to its arena when
+// the connections are closed. It is called when the last fetch was begun.
+func (f *Fetcher) Wait() { f.running.Wait() }
