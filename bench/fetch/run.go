@@ -37,7 +37,8 @@ func Run(ctx context.Context, c Config) (rounds [][]Record, err error) {
 			return nil, err
 		}
 	}
-	control := filepath.Join(c.Out, "fetch-control")
+	hosts := filepath.Join(c.Out, "fetch-hosts")
+	control := filepath.Join(hosts, "control") // which all hosts see
 	if err := errors.Join(os.RemoveAll(control), os.MkdirAll(control, 0o755)); err != nil {
 		return nil, err
 	}
@@ -46,7 +47,7 @@ func Run(ctx context.Context, c Config) (rounds [][]Record, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	cl := cluster.Cluster{Script: filepath.Join(c.Root, "scripts/cluster"), Dir: filepath.Join(c.Out, "fetch-hosts"), Log: log}
+	cl := cluster.Cluster{Script: filepath.Join(c.Root, "scripts/cluster"), Dir: hosts, Log: log}
 	down := func() error { return cl.Run(context.WithoutCancel(ctx), "down") }
 	if err := down(); err != nil {
 		return nil, err
@@ -60,6 +61,9 @@ func Run(ctx context.Context, c Config) (rounds [][]Record, err error) {
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() { ended <- cl.Run(ctx, "submit", c.submitArgs(control)...) }()
+	if err := c.waitForExecutors(ctx, control, ended); err != nil {
+		return nil, err
+	}
 	for n := 1; n <= c.Rounds; n++ {
 		start := time.Now()
 		rs, err := c.round(ctx, cl, control, n, ended)
@@ -97,9 +101,26 @@ func (c Config) submitArgs(control string) []string {
 	return args
 }
 
+// startLimit is how long the two executors may take to begin. Spark itself waits for ever where no host has as much memory as they ask for.
+const startLimit = 3 * time.Minute
+
+// waitForExecutors waits until both, which Spark numbers from 0, have a task.
+func (c Config) waitForExecutors(ctx context.Context, control string, ended <-chan error) error {
+	for id := range 2 {
+		err := waitFor(ctx, filepath.Join(control, fmt.Sprintf("prepare-%d", id)), ended, startLimit)
+		if errors.Is(err, errLate) {
+			return fmt.Errorf("executor %d has not begun after %v: look into the log, and whether each host has the %s that --executor-memory asks for", id, startLimit, c.Executor)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // round measures the raw limit, then lets the Spark job measure one round of its rows.
 func (c Config) round(ctx context.Context, cl cluster.Cluster, control string, n int, ended <-chan error) ([]Record, error) {
-	if err := waitFor(ctx, filepath.Join(control, "warm"), ended); err != nil {
+	if err := waitFor(ctx, filepath.Join(control, "warm"), ended, 0); err != nil {
 		return nil, err
 	}
 	var rs []Record
@@ -114,7 +135,7 @@ func (c Config) round(ctx context.Context, cl cluster.Cluster, control string, n
 		return nil, err
 	}
 	path := filepath.Join(control, fmt.Sprintf("result-%d.json", n))
-	if err := waitFor(ctx, path, ended); err != nil {
+	if err := waitFor(ctx, path, ended, 0); err != nil {
 		return nil, err
 	}
 	b, err := os.ReadFile(path)

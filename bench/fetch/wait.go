@@ -2,14 +2,22 @@ package fetch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"time"
 )
 
-// waitFor waits until the file is there; ended is closed when what would write it has ended.
-func waitFor(ctx context.Context, path string, ended <-chan error) error {
+// errLate is the error of a file that is not there in time.
+var errLate = errors.New("it was not there in time")
+
+// waitFor waits until the file is there, for limit at most (0: for ever); ended is told when what would write it has ended.
+func waitFor(ctx context.Context, path string, ended <-chan error, limit time.Duration) error {
+	var late <-chan time.Time
+	if limit > 0 {
+		late = time.After(limit)
+	}
 	for {
 		if _, err := os.Stat(path); err == nil {
 			return nil
@@ -19,6 +27,8 @@ func waitFor(ctx context.Context, path string, ended <-chan error) error {
 			return context.Cause(ctx)
 		case err := <-ended:
 			return fmt.Errorf("the benchmark's Spark job ended before %s was there: %w", filepath.Base(path), err)
+		case <-late:
+			return errLate
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
