@@ -151,7 +151,8 @@ func (r *Registry) unregisterDeparted(id string, shuffle uint32) {
 	}
 }
 
-// Close ends the membership of every departed executor, and waits for those that end already as their driver is gone. Links to map outputs stay, with what was recorded of them, for a later daemon.
+// Close ends the membership of every departed executor, and waits for those that end already as their driver is gone. Links to map outputs stay,
+// with what was recorded of them, for a later daemon.
 func (r *Registry) Close() {
 	if r.keeper != nil {
 		r.keeper.mu.Lock()

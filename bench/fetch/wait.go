@@ -26,7 +26,7 @@ func waitFor(ctx context.Context, path string, ended <-chan error, limit time.Du
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case err := <-ended:
-			return fmt.Errorf("the benchmark's Spark job ended before %s was there: %w", filepath.Base(path), err)
+			return errors.Join(fmt.Errorf("the benchmark's Spark job ended before %s was there", filepath.Base(path)), err)
 		case <-late:
 			return errLate
 		case <-time.After(50 * time.Millisecond):

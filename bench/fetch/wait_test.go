@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -26,6 +27,10 @@ func TestWaitFor(t *testing.T) {
 	ended <- cause
 	if err := waitFor(t.Context(), absent, ended, 0); !errors.Is(err, cause) {
 		t.Errorf("a job that ends: %v", err)
+	}
+	ended <- nil
+	if err := waitFor(t.Context(), absent, ended, 0); err == nil || strings.Contains(err.Error(), "nil") {
+		t.Errorf("a job that ends without an error: %v", err)
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(cause)
