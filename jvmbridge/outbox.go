@@ -92,7 +92,7 @@ func (o *outbox) writeSome() {
 		}
 	})
 	if err = cmp.Or(failed, err); err != nil && !errors.Is(err, unix.EAGAIN) {
-		o.broken = cmp.Or(o.broken, err)
+		o.broken = err
 		return
 	}
 	o.waiting = append(o.waiting[:0], o.waiting[max(n, 0):]...)
