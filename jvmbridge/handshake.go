@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"weft/internal/pb/bridgepb"
+	"weft/internal/sockio"
 	"weft/shuffle"
 )
 
@@ -35,8 +36,13 @@ func (s *Server) greet(conn *net.UnixConn) {
 	}
 	log := s.log.With("uid", cred.Uid, "pid", cred.Pid)
 	s.meet(cred.Uid, conn)
+	raw, err := conn.SyscallConn()
+	if err != nil { // closed
+		s.adopt(conn)
+		return
+	}
 	_ = conn.SetReadDeadline(time.Now().Add(s.opts.HandshakeTimeout))
-	in := &frameReader{r: bufio.NewReaderSize(conn, readBuffer)}
+	in := &frameReader{r: bufio.NewReaderSize(sockio.NewReader(raw), readBuffer)}
 	var first bridgepb.ToDaemon
 	err = in.read(&first)
 	_ = conn.SetReadDeadline(time.Time{})

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"weft/internal/pb/bridgepb"
+	"weft/internal/sockio"
 	"weft/jvmbridge/shm"
 )
 
@@ -86,7 +87,7 @@ func (o *outbox) writeSome() {
 	var err error
 	failed := o.raw.Write(func(fd uintptr) bool {
 		for {
-			if n, err = unix.Write(int(fd), o.waiting); !errors.Is(err, unix.EINTR) {
+			if n, err = sockio.Write(int(fd), o.waiting); !errors.Is(err, unix.EINTR) {
 				return true
 			}
 		}

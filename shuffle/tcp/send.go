@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"weft/internal/sockio"
 	"weft/shuffle/serve"
 )
 
@@ -170,7 +171,7 @@ func (o *outbox) sendBufs(fd, flags int) (blocked bool, err error) {
 		return false, o.sealBufs(flags&unix.MSG_MORE == 0)
 	}
 	for len(o.bufs) > 0 {
-		n, err := unix.SendmsgBuffers(fd, o.bufs, nil, nil, flags|unix.MSG_NOSIGNAL)
+		n, err := sockio.Send(fd, o.bufs, flags)
 		switch {
 		case errors.Is(err, unix.EAGAIN):
 			return true, nil

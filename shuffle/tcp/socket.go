@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"weft/internal/sockio"
 )
 
 // tune sets what a connection between daemons needs: no delay of small frames (net's default), and an end when the peer's host is gone
@@ -19,6 +21,7 @@ func (w *wire) tune(timeout time.Duration) error {
 	if w.rc, err = w.sock.SyscallConn(); err != nil {
 		return err
 	}
+	w.in = sockio.NewReader(w.rc)
 	var opt error
 	err = w.rc.Control(func(fd uintptr) {
 		opt = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(timeout.Milliseconds()))

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"weft/internal/sockio"
 	"weft/shuffle/auth"
 )
 
@@ -16,6 +17,7 @@ import (
 type wire struct {
 	sock *net.TCPConn
 	rc   syscall.RawConn // of sock; set by tune
+	in   *sockio.Reader  // of rc
 	tls  *tls.Conn       // nil: plain
 	cork *cork           // beneath tls
 }
@@ -33,7 +35,7 @@ func (w *wire) Read(p []byte) (int, error) {
 	if w.tls != nil {
 		return w.tls.Read(p)
 	}
-	return w.sock.Read(p)
+	return w.in.Read(p)
 }
 
 // Write implements io.Writer, for greetings.

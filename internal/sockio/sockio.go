@@ -1,0 +1,89 @@
+// Package sockio reads and writes non-blocking sockets with few system calls' worth of cost.
+//
+// Go's scheduler is told of every system call that package unix makes. In a process that was idle the first one of them wakes the scheduler's
+// monitor thread, which then looks every 20 µs for what blocks: a daemon that is asked for a small block now and then spent more on that than on the block. A call
+// on a socket that never blocks, and that moves few bytes, needs no monitor: here it is made directly. One that moves many bytes, during which the
+// scheduler should not be kept waiting, goes the usual way.
+//
+// It refuses to wait: whoever calls does that, with syscall.RawConn.
+package sockio
+
+import (
+	"errors"
+	"io"
+	"os"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// much is how many bytes are copied in some 10 µs: what moves more is announced to the scheduler.
+const much = 64 << 10
+
+// Reader is an io.Reader of a connection: as its own Read, without the wake-up. Used by one goroutine at a time.
+type Reader struct {
+	conn syscall.RawConn
+	step func(fd uintptr) bool // method read, made once
+	p    []byte
+	n    int
+	err  error
+}
+
+// NewReader reads from conn, whose socket must not block (as all of package net's do).
+func NewReader(conn syscall.RawConn) *Reader {
+	r := &Reader{conn: conn}
+	r.step = r.read
+	return r
+}
+
+// Read implements io.Reader. It waits for at least one byte; errors of read(2) are *os.SyscallError, others those of package net.
+func (r *Reader) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	r.p = p
+	err := r.conn.Read(r.step)
+	r.p = nil
+	switch {
+	case err != nil:
+		return 0, err
+	case r.err != nil:
+		return 0, os.NewSyscallError("read", r.err)
+	case r.n == 0:
+		return 0, io.EOF
+	}
+	return r.n, nil
+}
+
+func (r *Reader) read(fd uintptr) bool {
+	for {
+		if r.n, r.err = read(int(fd), r.p); !errors.Is(r.err, unix.EINTR) {
+			return !errors.Is(r.err, unix.EAGAIN)
+		}
+	}
+}
+
+func read(fd int, p []byte) (int, error) {
+	if !direct || len(p) > much {
+		return unix.Read(fd, p)
+	}
+	return call(unix.SYS_READ, fd, unsafe.Pointer(&p[0]), len(p))
+}
+
+// Write is write(2) of the beginning of p, which is not empty.
+func Write(fd int, p []byte) (int, error) {
+	if !direct || len(p) > much {
+		return unix.Write(fd, p)
+	}
+	return call(unix.SYS_WRITE, fd, unsafe.Pointer(&p[0]), len(p))
+}
+
+// call makes a system call on len bytes at p.
+func call(number uintptr, fd int, p unsafe.Pointer, length int) (int, error) {
+	n, _, errno := unix.RawSyscall(number, uintptr(fd), uintptr(p), uintptr(length))
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
+}
