@@ -90,6 +90,7 @@ func (ses *session) run(in *frameReader) {
 	patience.Stop()
 	writer.Wait()
 	ses.fetches.wait()
+	ses.upcalls.wait()
 }
 
 func (ses *session) readAll(in *frameReader) error {

@@ -20,6 +20,10 @@ type Owner interface {
 	// OpenBlock gives the block as it is now. It blocks until the executor has answered or ctx ends. An error may be a *BlockError.
 	// It is called from many goroutines.
 	OpenBlock(ctx context.Context, id BlockID) (OwnedBlock, error)
+
+	// AskBlock is OpenBlock for who does not wait: done is called once, by any goroutine, perhaps before AskBlock returns, and does not block.
+	// False: the question would have to wait for others. Then it is not asked, and done not called.
+	AskBlock(ctx context.Context, id BlockID, done func(OwnedBlock, error)) bool
 }
 
 // OwnedBlock is a block as its executor gives it: bytes in memory, or a range of a file beneath the executor's directories.

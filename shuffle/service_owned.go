@@ -41,6 +41,33 @@ func (s *Service) open(ctx context.Context, e *Executor, id BlockID) Found {
 		return Found{Err: Errorf(ReasonNotFound, "executor %s has ended, and %s is none of the map outputs that it left", e.name, id)}
 	}
 	block, err := e.owner.OpenBlock(ctx, id)
+	return s.found(ctx, e, id, block, err)
+}
+
+// Ask implements Source.
+func (s *Service) Ask(ctx context.Context, req *LocateRequest, done func(Found)) bool {
+	if len(req.Blocks) != 1 || req.Blocks[0].IsShuffle() {
+		return false
+	}
+	e, refused := s.registry.find(req.App, req.Executor)
+	if refused != nil || e.departed.Load() {
+		return false // Locate says why
+	}
+	id := req.Blocks[0]
+	return e.owner.AskBlock(ctx, id, func(block OwnedBlock, err error) {
+		if summed := !s.registry.outputs.checksums || block.CRC != nil; block.Path == "" && (summed || len(block.Mem) <= quickSum) {
+			done(s.found(ctx, e, id, block, err))
+			return
+		}
+		go func() { done(s.found(ctx, e, id, block, err)) }()
+	})
+}
+
+// quickSum is how many bytes have their checksum computed in some 10 µs: whoever brings them does that.
+const quickSum = 64 << 10
+
+// found is what is served of a block that its executor gave, or did not give.
+func (s *Service) found(ctx context.Context, e *Executor, id BlockID, block OwnedBlock, err error) Found {
 	if err != nil {
 		return Found{Err: ToBlockError(err)}
 	}

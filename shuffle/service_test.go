@@ -15,6 +15,7 @@ import (
 type stubOwner struct {
 	blocks map[string]OwnedBlock
 	open   func(context.Context, BlockID) (OwnedBlock, error) // instead of the table
+	busy   bool                                               // AskBlock would have to wait
 	opened atomic.Int64
 	closed atomic.Int64
 }
@@ -35,6 +36,14 @@ func (o *stubOwner) OpenBlock(ctx context.Context, id BlockID) (OwnedBlock, erro
 		block.Close = func() { o.closed.Add(1) }
 	}
 	return block, err
+}
+
+func (o *stubOwner) AskBlock(ctx context.Context, id BlockID, done func(OwnedBlock, error)) bool {
+	if o.busy {
+		return false
+	}
+	done(o.OpenBlock(ctx, id))
+	return true
 }
 
 func named(names ...string) (ids []BlockID) {

@@ -106,6 +106,10 @@ type Source interface {
 	// Locate resolves the blocks of req, in order. It may block (page cache misses, upcalls) until ctx ends. Every Found without
 	// an error is closed by the caller, once. An error is told to the reader as the error of every block.
 	Locate(ctx context.Context, req *LocateRequest) ([]Found, error)
+
+	// Ask is Locate where no goroutine has to wait: for one block, for which its executor is asked. done is called once, by any goroutine, perhaps
+	// before Ask returns, and does not block. False: it is another request, or would have to wait. Then nothing was begun, and done is not called.
+	Ask(ctx context.Context, req *LocateRequest, done func(Found)) bool
 }
 
 // Found is one block as its owner's daemon can serve it. Exactly one of File and Mem is set where Length > 0.

@@ -2,5 +2,5 @@
 
 package sockio
 
-// direct: the race detector is not told of a direct call, so that it would miss that what was written before is read after.
+// direct calls are made. Not under the race detector, to which package syscall tells that who reads comes after who wrote.
 const direct = false

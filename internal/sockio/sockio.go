@@ -1,6 +1,6 @@
 // Package sockio reads and writes non-blocking sockets with few system calls' worth of cost.
 //
-// Go's scheduler is told of every system call that package unix makes. In a process that was idle the first one of them wakes the scheduler's
+// Go's scheduler is told of every system call that packages syscall and unix make. In a process that was idle the first one of them wakes the scheduler's
 // monitor thread, which then looks every 20 µs for what blocks: a daemon that is asked for a small block now and then spent more on that than on the block. A call
 // on a socket that never blocks, and that moves few bytes, needs no monitor: here it is made directly. One that moves many bytes, during which the
 // scheduler should not be kept waiting, goes the usual way.
@@ -66,7 +66,7 @@ func (r *Reader) read(fd uintptr) bool {
 
 func read(fd int, p []byte) (int, error) {
 	if !direct || len(p) > much {
-		return unix.Read(fd, p)
+		return syscall.Read(fd, p)
 	}
 	return call(unix.SYS_READ, fd, unsafe.Pointer(&p[0]), len(p))
 }
@@ -74,7 +74,7 @@ func read(fd int, p []byte) (int, error) {
 // Write is write(2) of the beginning of p, which is not empty.
 func Write(fd int, p []byte) (int, error) {
 	if !direct || len(p) > much {
-		return unix.Write(fd, p)
+		return syscall.Write(fd, p)
 	}
 	return call(unix.SYS_WRITE, fd, unsafe.Pointer(&p[0]), len(p))
 }

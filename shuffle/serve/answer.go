@@ -26,6 +26,19 @@ func Find(ctx context.Context, src shuffle.Source, req *shuffle.LocateRequest) [
 	return Refuse(len(req.Blocks), shuffle.ToBlockError(err))
 }
 
+// Ask is Find where no goroutine has to wait (shuffle.Source.Ask). False: nothing was begun.
+func Ask(ctx context.Context, src shuffle.Source, req *shuffle.LocateRequest, done func([]shuffle.Found)) bool {
+	ctx, cancel := context.WithTimeout(ctx, FindLimit)
+	begun := src.Ask(ctx, req, func(found shuffle.Found) {
+		cancel()
+		done([]shuffle.Found{found})
+	})
+	if !begun {
+		cancel()
+	}
+	return begun
+}
+
 // Refuse is the same error for each of n blocks.
 func Refuse(n int, err *shuffle.BlockError) []shuffle.Found {
 	found := make([]shuffle.Found, n)

@@ -86,6 +86,10 @@ type plainSource struct {
 
 func (p plainSource) App(id string) (shuffle.App, error) { return shuffle.App{ID: id}, nil }
 
+func (plainSource) Ask(context.Context, *shuffle.LocateRequest, func(shuffle.Found)) bool {
+	return false
+}
+
 func (p plainSource) Locate(_ context.Context, req *shuffle.LocateRequest) ([]shuffle.Found, error) {
 	found := make([]shuffle.Found, len(req.Blocks))
 	for i := range found {

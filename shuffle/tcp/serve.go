@@ -18,7 +18,7 @@ import (
 	"weft/shuffle/serve"
 )
 
-// server is the answering side of a connection. One goroutine reads requests, each Locate is resolved on one of its own, and the outbox
+// server is the answering side of a connection. One goroutine reads requests, a Locate that may wait is resolved on one of its own, and the outbox
 // sends.
 type server struct {
 	*Server
@@ -241,7 +241,7 @@ func (c *server) locating(g *group, size int) (done func(), refused *shuffle.Blo
 	}, nil
 }
 
-// serveLocate resolves a request, of so many bytes, on a goroutine of its own. An error ends the connection.
+// serveLocate has a request of so many bytes resolved: on a goroutine of its own, where that may wait. An error ends the connection.
 func (c *server) serveLocate(m *peerpb.Locate, size int) error {
 	g, err := c.app(m.GetOpen())
 	if err != nil {
@@ -261,13 +261,18 @@ func (c *server) serveLocate(m *peerpb.Locate, size int) error {
 	if m.GetParts() && c.opts.direct(c.wire) {
 		want = &exposure{req.App, m.GetInvitation()}
 	}
-	c.locates.Go(func() {
-		err := c.answer(g, id, serve.Find(c.ctx, c.src, req), req.EagerBlock, room, want)
+	c.locates.Add(1)
+	answer := func(found []shuffle.Found) {
+		defer c.locates.Done()
+		err := c.answer(g, id, found, req.EagerBlock, room, want)
 		done()
 		if err != nil {
 			c.end(err)
 		}
-	})
+	}
+	if !serve.Ask(c.ctx, c.src, req, answer) {
+		go func() { answer(serve.Find(c.ctx, c.src, req)) }()
+	}
 	return nil
 }
 

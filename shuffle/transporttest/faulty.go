@@ -200,8 +200,30 @@ type faultySource struct {
 }
 
 func (f *faultySource) Locate(ctx context.Context, req *shuffle.LocateRequest) ([]shuffle.Found, error) {
-	if err := f.script.next("serve").before(ctx); err != nil {
+	return f.locate(ctx, req, f.script.next("serve"))
+}
+
+func (f *faultySource) locate(ctx context.Context, req *shuffle.LocateRequest, r *rule) ([]shuffle.Found, error) {
+	if err := r.before(ctx); err != nil {
 		return nil, err
 	}
 	return f.Source.Locate(ctx, req)
+}
+
+func (f *faultySource) Ask(ctx context.Context, req *shuffle.LocateRequest, done func(shuffle.Found)) bool {
+	if len(req.Blocks) != 1 {
+		return false
+	}
+	r := f.script.next("serve")
+	if r == nil && f.Source.Ask(ctx, req, done) {
+		return true
+	}
+	go func() {
+		found, err := f.locate(ctx, req, r)
+		if err != nil {
+			found = []shuffle.Found{{Err: shuffle.ToBlockError(err)}}
+		}
+		done(found[0])
+	}()
+	return true
 }

@@ -186,6 +186,9 @@ func (s *Source) App(id string) (shuffle.App, error) {
 // Open is how many blocks are held open.
 func (s *Source) Open() int { return int(s.open.Load()) }
 
+// Ask implements shuffle.Source: every request waits.
+func (*Source) Ask(context.Context, *shuffle.LocateRequest, func(shuffle.Found)) bool { return false }
+
 // Locate implements shuffle.Source.
 func (s *Source) Locate(ctx context.Context, req *shuffle.LocateRequest) ([]shuffle.Found, error) {
 	s.mu.Lock()
