@@ -88,6 +88,45 @@ func TestABlockLargerThanTheArenaArrivesInPieces(t *testing.T) {
 	}
 }
 
+// A block that is copied anyway comes inside the frame if it is small, and its memory is free at once.
+func TestSmallPiecesComeInsideTheFrame(t *testing.T) {
+	const most = 64 << 10
+	c := &contents{blocks: map[string][]byte{"one": {1}, "small": pattern(3, most), "large": pattern(4, most+1)}, pieceSize: 1 << 20}
+	r := newRig(t, c, nil)
+	client := r.dial(t, bridgetest.Hello("app", "1"))
+	for _, test := range []struct {
+		pieces bool
+		max    uint32
+		block  string
+		inside bool
+	}{
+		{true, most, "one", true},
+		{true, most, "small", true},
+		{true, 4 * most, "small", true},
+		{true, 4 * most, "large", false}, // the daemon's own limit
+		{true, most - 1, "small", false},
+		{true, 0, "one", false},
+		{false, most, "one", false},
+	} {
+		m := fetchOf(test.pieces, test.block)
+		m.InlineMax = test.max
+		before := client.Inside()
+		blocks, err := client.FetchAll(t.Context(), m)
+		if err != nil || !bytes.Equal(blocks[0].Bytes, c.blocks[test.block]) || blocks[0].Transport != "table" {
+			t.Fatalf("%+v: %v, %d bytes by %q", test, err, len(blocks[0].Bytes), blocks[0].Transport)
+		}
+		if inside := client.Inside() > before; inside != test.inside {
+			t.Errorf("%+v: inside a frame: %v", test, inside)
+		}
+		if !test.inside {
+			if err := client.Release(blocks[0]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		eventually(t, "all leases are back", func() bool { return r.budget.Usage()[metrics.Receive].Leases == 0 })
+	}
+}
+
 func TestCancelReachesTheFetcher(t *testing.T) {
 	began := make(chan struct{})
 	r := newRig(t, fetchFunc(func(ctx context.Context, req *shuffle.FetchRequest, sink shuffle.Sink) {

@@ -57,6 +57,7 @@ func (f *fetches) begin(m *bridgepb.Fetch) error {
 	if ft == nil {
 		return err
 	}
+	ft.inline = min(int(m.GetInlineMax()), maxInline)
 	f.ses.server.fetcher.Fetch(ctx, &shuffle.FetchRequest{
 		App:      f.ses.app,
 		Executor: m.GetExecutorId(),
@@ -128,6 +129,7 @@ type fetch struct {
 	fetches *fetches
 	id      uint64
 	blocks  int
+	inline  int // bytes of a block that may go inside the frame
 	left    int // not ended yet; the Fetcher calls from one goroutine at a time
 	cancel  context.CancelCauseFunc
 }
@@ -157,7 +159,12 @@ func (ft *fetch) send(d *shuffle.Delivery, last bool) {
 	for i, e := range d.Entries {
 		m.Block[i], m.Offset[i], m.Length[i] = uint32(e.Block), uint64(e.Offset), uint64(e.Length)
 	}
-	if d.Lease != nil {
+	switch {
+	case d.Lease == nil:
+	case ft.fits(d):
+		m.Offset[0], m.Inline = 0, d.Lease.Bytes()[d.Entries[0].Offset-d.Lease.Offset():][:d.BlockLength]
+		defer d.Lease.Release()
+	default:
 		m.Segment = segmentOf(bridgepb.SegmentKind_SEGMENT_RECEIVE, d.Lease)
 		var ok bool
 		if m.Lease, ok = ses.leases.hand(d.Lease, len(d.Entries)); !ok {
@@ -165,6 +172,12 @@ func (ft *fetch) send(d *shuffle.Delivery, last bool) {
 		}
 	}
 	ses.out.send(&bridgepb.ToJvm{Kind: &bridgepb.ToJvm_Delivered{Delivered: m}}, last)
+}
+
+// fits tells whether a block, which is whole, goes inside the frame: who copies it out of there need not tell that it gives memory back, which
+// for a small block costs as much as to fetch it.
+func (ft *fetch) fits(d *shuffle.Delivery) bool {
+	return d.BlockLength > 0 && d.BlockLength <= int64(ft.inline) && d.Entries[0].Length == d.BlockLength && ft.fetches.ses.out.hasRoom(int(d.BlockLength))
 }
 
 // Failed implements shuffle.Sink.

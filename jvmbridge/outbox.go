@@ -102,6 +102,13 @@ func (o *outbox) writeSome() {
 	}
 }
 
+// hasRoom tells whether n bytes may be sent that lie somewhere else as long as they are not.
+func (o *outbox) hasRoom(n int) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.waiting)+o.writing+n <= intakeStop
+}
+
 // waitForRoom blocks while too much waits. It returns at close too.
 func (o *outbox) waitForRoom() {
 	o.mu.Lock()

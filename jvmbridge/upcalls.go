@@ -16,7 +16,7 @@ const maxUpcalls = 64
 
 var errSessionEnded = shuffle.Errorf(shuffle.ReasonOwnerGone, "the executor's session with its daemon ended")
 
-// maxInline is the most bytes that a JVM sends in BlockOpened (proto/bridge.proto).
+// maxInline is the most bytes of a block that go inside a frame, BlockOpened or Delivered (proto/bridge.proto).
 const maxInline = 64 << 10
 
 // upcalls are a session's questions for blocks. Nobody waits for an answer: who reads it off the socket goes on with the question.

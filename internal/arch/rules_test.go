@@ -22,12 +22,12 @@ var allowed = map[string][]string{
 	"weft/bigdl/data":     {"weft/bigdl/data/..."}, // files: nothing of blocks or Spark
 	"weft/bigdl/data/...": {},                      // each knows one format, or none
 
-	"weft/jvmbridge":            {"weft/shuffle/quota", "weft/jvmbridge/shm", "weft/shuffle", "weft/shuffle/mempool", "weft/internal/metrics", "weft/internal/pb/...", "weft/internal/invariants", "weft/internal/version"},
+	"weft/jvmbridge":            {"weft/shuffle/quota", "weft/jvmbridge/shm", "weft/shuffle", "weft/shuffle/mempool", "weft/internal/metrics", "weft/internal/pb/...", "weft/internal/invariants", "weft/internal/sockio", "weft/internal/version"},
 	"weft/jvmbridge/bridgetest": {"weft/jvmbridge/shm", "weft/internal/pb/..."}, // for tests: not the server, so that each checks the other
 	"weft/jvmbridge/shm":        {"weft/shuffle/mempool", "weft/internal/invariants"},
 
 	"weft/shuffle/auth":          {}, // arithmetic on what it is given
-	"weft/shuffle/tcp":           {"weft/shuffle/quota", "weft/shuffle", "weft/shuffle/auth", "weft/shuffle/serve", "weft/internal/metrics", "weft/internal/pb/...", "weft/internal/invariants", "weft/internal/version"},
+	"weft/shuffle/tcp":           {"weft/shuffle/quota", "weft/shuffle", "weft/shuffle/auth", "weft/shuffle/serve", "weft/internal/metrics", "weft/internal/pb/...", "weft/internal/invariants", "weft/internal/sockio", "weft/internal/version"},
 	"weft/shuffle/rdma":          {"weft/shuffle/quota", "weft/verbs", "weft/shuffle", "weft/shuffle/flow", "weft/shuffle/mempool", "weft/internal/metrics", "weft/internal/invariants"},
 	"weft/shuffle/rdma/peertest": {"weft/shuffle", "weft/shuffle/rdma", "weft/shuffle/tcp", "weft/internal/metrics", "weft/verbs"},
 	"weft/shuffle/mem":           {"weft/shuffle/quota", "weft/shuffle", "weft/shuffle/serve", "weft/internal/metrics", "weft/internal/invariants"},
@@ -62,6 +62,7 @@ var allowed = map[string][]string{
 	"weft/internal/pb/blockpb":  {},
 	"weft/internal/pb/bridgepb": {"weft/internal/pb/blockpb"},
 	"weft/internal/pb/peerpb":   {"weft/internal/pb/blockpb"},
+	"weft/internal/sockio":      {}, // system calls: it knows nothing of frames
 	"weft/internal/status":      {},
 	"weft/internal/version":     {},
 }

@@ -13,7 +13,6 @@ import (
 	"io"
 	"os"
 	"syscall"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -68,7 +67,7 @@ func read(fd int, p []byte) (int, error) {
 	if !direct || len(p) > much {
 		return syscall.Read(fd, p)
 	}
-	return call(unix.SYS_READ, fd, unsafe.Pointer(&p[0]), len(p))
+	return callRead(fd, p)
 }
 
 // Write is write(2) of the beginning of p, which is not empty.
@@ -76,14 +75,5 @@ func Write(fd int, p []byte) (int, error) {
 	if !direct || len(p) > much {
 		return syscall.Write(fd, p)
 	}
-	return call(unix.SYS_WRITE, fd, unsafe.Pointer(&p[0]), len(p))
-}
-
-// call makes a system call on len bytes at p.
-func call(number uintptr, fd int, p unsafe.Pointer, length int) (int, error) {
-	n, _, errno := unix.RawSyscall(number, uintptr(fd), uintptr(p), uintptr(length))
-	if errno != 0 {
-		return 0, errno
-	}
-	return int(n), nil
+	return callWrite(fd, p)
 }

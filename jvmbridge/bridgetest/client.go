@@ -45,6 +45,7 @@ type Client struct {
 	last     uint64
 	source   func(name string) Answer
 	held     map[uint64][]byte
+	inside   int // blocks that came inside a frame
 }
 
 // Encrypt is the bit of Hello's features for blocks that have to be encrypted between daemons.
@@ -269,6 +270,13 @@ func (c *Client) Segments() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.segments)
+}
+
+// Inside is the number of blocks that came inside frames.
+func (c *Client) Inside() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.inside
 }
 
 func (c *Client) slice(segment uint32, offset, length uint64) ([]byte, error) {

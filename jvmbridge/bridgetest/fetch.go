@@ -113,7 +113,12 @@ func (f *Fetch) take(m *bridgepb.Delivered) (pieces int, err error) {
 	}
 	for i, block := range m.GetBlock() {
 		var bytes []byte
-		if m.GetLease() != 0 {
+		if len(m.GetInline()) > 0 {
+			if bytes = m.GetInline(); m.GetLease() != 0 || m.GetLength()[i] != uint64(len(bytes)) || m.GetBlockLength() != uint64(len(bytes)) {
+				return 0, fmt.Errorf("%d bytes inside a frame that says something else of them", len(bytes))
+			}
+			f.client.inside++
+		} else if m.GetLease() != 0 {
 			if bytes, err = f.client.slice(m.GetSegment(), m.GetOffset()[i], m.GetLength()[i]); err != nil {
 				return 0, err
 			}
@@ -134,7 +139,9 @@ func (f *Fetch) take(m *bridgepb.Delivered) (pieces int, err error) {
 		}
 		b.Bytes = append(b.Bytes, bytes...)
 		b.Pieces++
-		pieces = 1
+		if m.GetLease() != 0 {
+			pieces = 1
+		}
 		if uint64(len(b.Bytes)) == m.GetBlockLength() {
 			if err := f.end(block); err != nil {
 				return 0, err

@@ -1204,6 +1204,7 @@ type Fetch struct {
 	Blocks        *blockpb.Blocks        `protobuf:"bytes,6,opt,name=blocks,proto3" json:"blocks,omitempty"`
 	Delivery      Delivery               `protobuf:"varint,7,opt,name=delivery,proto3,enum=weft.bridge.v1.Delivery" json:"delivery,omitempty"`
 	TimeoutMs     uint32                 `protobuf:"varint,8,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"` // the daemon gives up after this long without progress
+	InlineMax     uint32                 `protobuf:"varint,9,opt,name=inline_max,json=inlineMax,proto3" json:"inline_max,omitempty"` // DELIVERY_PIECES: blocks up to this long may come inside Delivered; the daemon has a limit of its own
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1294,6 +1295,13 @@ func (x *Fetch) GetTimeoutMs() uint32 {
 	return 0
 }
 
+func (x *Fetch) GetInlineMax() uint32 {
+	if x != nil {
+		return x.InlineMax
+	}
+	return 0
+}
+
 type Cancel struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	RequestId     uint64                 `protobuf:"varint,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"` // the daemon answers with Failed(CANCELLED) for every block not yet delivered
@@ -1352,6 +1360,7 @@ type Delivered struct {
 	PieceOffset   uint64                 `protobuf:"varint,7,opt,name=piece_offset,json=pieceOffset,proto3" json:"piece_offset,omitempty"` // DELIVERY_PIECES (one entry): where the piece belongs in the block
 	BlockLength   uint64                 `protobuf:"varint,8,opt,name=block_length,json=blockLength,proto3" json:"block_length,omitempty"` // DELIVERY_PIECES: length of the whole block; the last piece ends there. 0 otherwise
 	Transport     string                 `protobuf:"bytes,9,opt,name=transport,proto3" json:"transport,omitempty"`                         // "tcp", "tcp+tls", "rdma", "mem": what moved the bytes
+	Inline        []byte                 `protobuf:"bytes,10,opt,name=inline,proto3" json:"inline,omitempty"`                              // the whole block, in place of a lease and an offset
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1447,6 +1456,13 @@ func (x *Delivered) GetTransport() string {
 		return x.Transport
 	}
 	return ""
+}
+
+func (x *Delivered) GetInline() []byte {
+	if x != nil {
+		return x.Inline
+	}
+	return nil
 }
 
 // Failed ends blocks of a request. Every block of a request is ended exactly once: by its (last) Delivered or by one Failed.
@@ -2129,7 +2145,7 @@ const file_bridge_proto_rawDesc = "" +
 	"\x0enum_partitions\x18\x05 \x01(\rR\rnumPartitions\"2\n" +
 	"\x11UnregisterShuffle\x12\x1d\n" +
 	"\n" +
-	"shuffle_id\x18\x01 \x01(\rR\tshuffleId\"\xb1\x02\n" +
+	"shuffle_id\x18\x01 \x01(\rR\tshuffleId\"\xd0\x02\n" +
 	"\x05Fetch\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\x04R\trequestId\x12!\n" +
@@ -2141,10 +2157,12 @@ const file_bridge_proto_rawDesc = "" +
 	"\x06blocks\x18\x06 \x01(\v2\x15.weft.block.v1.BlocksR\x06blocks\x124\n" +
 	"\bdelivery\x18\a \x01(\x0e2\x18.weft.bridge.v1.DeliveryR\bdelivery\x12\x1d\n" +
 	"\n" +
-	"timeout_ms\x18\b \x01(\rR\ttimeoutMs\"'\n" +
+	"timeout_ms\x18\b \x01(\rR\ttimeoutMs\x12\x1d\n" +
+	"\n" +
+	"inline_max\x18\t \x01(\rR\tinlineMax\"'\n" +
 	"\x06Cancel\x12\x1d\n" +
 	"\n" +
-	"request_id\x18\x01 \x01(\x04R\trequestId\"\x84\x02\n" +
+	"request_id\x18\x01 \x01(\x04R\trequestId\"\x9c\x02\n" +
 	"\tDelivered\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\x04R\trequestId\x12\x14\n" +
@@ -2155,7 +2173,9 @@ const file_bridge_proto_rawDesc = "" +
 	"\x06length\x18\x06 \x03(\x04R\x06length\x12!\n" +
 	"\fpiece_offset\x18\a \x01(\x04R\vpieceOffset\x12!\n" +
 	"\fblock_length\x18\b \x01(\x04R\vblockLength\x12\x1c\n" +
-	"\ttransport\x18\t \x01(\tR\ttransport\"\x84\x01\n" +
+	"\ttransport\x18\t \x01(\tR\ttransport\x12\x16\n" +
+	"\x06inline\x18\n" +
+	" \x01(\fR\x06inline\"\x84\x01\n" +
 	"\x06Failed\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\x04R\trequestId\x12\x14\n" +

@@ -17,6 +17,9 @@ import weft.proto.BridgeProto.Fetch;
 final class FetchCall {
   private static final Logger LOG = LoggerFactory.getLogger(FetchCall.class);
 
+  /** Blocks up to this long come inside Delivered where they are copied anyway: no lease has to be given back for them. */
+  private static final int INLINE = 64 << 10;
+
   private final FetchRequest request;
   private final FetchSink sink;
   private final BitSet open;
@@ -45,6 +48,7 @@ final class FetchCall {
         .setBlocks(request.blocks.wire())
         .setDelivery(request.pieces ? Delivery.DELIVERY_PIECES : Delivery.DELIVERY_WHOLE)
         .setTimeoutMs((int) timeoutMs)
+        .setInlineMax(request.pieces ? INLINE : 0)
         .build();
   }
 
@@ -88,7 +92,11 @@ final class FetchCall {
   private int check(Delivered frame, int i, Lease lease) throws IOException {
     long length = frame.getLength(i);
     int block = block(frame.getBlock(i));
-    if (length != 0) {
+    if (!frame.getInline().isEmpty()) {
+      if (!request.pieces || lease != null || length != frame.getInline().size() || length != frame.getBlockLength()) {
+        throw new IOException("weft: the daemon delivered a block inside a frame that says something else of it");
+      }
+    } else if (length != 0) {
       if (lease == null) {
         throw new IOException("weft: the daemon delivered bytes without a lease");
       }
@@ -128,7 +136,10 @@ final class FetchCall {
     if (received[block] == frame.getBlockLength()) {
       open.clear(block);
     }
-    Share share = new Share(lease, frame.getOffset(i), (int) frame.getLength(i), null);
+    Share share =
+        frame.getInline().isEmpty()
+            ? new Share(lease, frame.getOffset(i), (int) frame.getLength(i), null)
+            : new Share(frame.getInline().asReadOnlyByteBuffer());
     try {
       sink.piece(block, offset, frame.getBlockLength(), share, frame.getTransport());
     } catch (RuntimeException | Error e) {

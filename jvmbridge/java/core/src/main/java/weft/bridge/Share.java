@@ -4,7 +4,7 @@ import java.nio.ByteBuffer;
 import java.util.concurrent.atomic.AtomicIntegerFieldUpdater;
 
 /**
- * The bytes of one block (or piece) in shared memory. Starts with one reference, which is the receiver's; the bytes may be
+ * The bytes of one block (or piece), in shared memory but for small blocks that are copied anyway. Starts with one reference, which is the receiver's; the bytes may be
  * read while there is one, and the lease's share goes back with the last. Thread-safe.
  */
 public final class Share {
@@ -12,7 +12,8 @@ public final class Share {
       AtomicIntegerFieldUpdater.newUpdater(Share.class, "references");
   private static final ByteBuffer NOTHING = ByteBuffer.allocateDirect(0).asReadOnlyBuffer();
 
-  private final Lease lease; // null: a block without bytes
+  private final Lease lease; // null: the bytes are not in shared memory
+  private final ByteBuffer own; // the bytes then
   private final long offset;
   private final int length;
   private final LeakDetector.Watch watch; // null: too short-lived to be watched
@@ -20,9 +21,19 @@ public final class Share {
 
   Share(Lease lease, long offset, int length, LeakDetector leaks) {
     this.lease = lease;
+    this.own = NOTHING;
     this.offset = offset;
     this.length = length;
     this.watch = lease == null || leaks == null ? null : leaks.watch(this);
+  }
+
+  /** A share of bytes that came inside a frame. */
+  Share(ByteBuffer own) {
+    this.lease = null;
+    this.own = own;
+    this.offset = 0;
+    this.length = own.remaining();
+    this.watch = null;
   }
 
   public int length() {
@@ -39,7 +50,7 @@ public final class Share {
   /** A read-only view. Throws when the bytes have been released. */
   public ByteBuffer bytes() {
     check();
-    return lease == null ? NOTHING.duplicate() : lease.segment().slice(offset, length);
+    return lease == null ? own.duplicate() : lease.segment().slice(offset, length);
   }
 
   public void retain() {

@@ -7,19 +7,23 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static weft.bridge.BridgeFixture.delivered;
+import static weft.bridge.BridgeFixture.inside;
 import static weft.bridge.BridgeFixture.pattern;
 import static weft.bridge.BridgeFixture.piece;
 
 import java.io.RandomAccessFile;
 import java.util.Arrays;
+import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import weft.proto.BlockProto.Reason;
+import weft.proto.BridgeProto.Delivered;
 import weft.proto.BridgeProto.Delivery;
 import weft.proto.BridgeProto.DropSegment;
 import weft.proto.BridgeProto.Failed;
@@ -177,6 +181,29 @@ class BridgeFetchTest {
   }
 
   @Test
+  void aSmallBlockInsideTheFrameNeedsNoLease() throws Exception {
+    byte[] content = pattern(64 << 10, 4);
+    RecordingSink sink = f.fetch(true, "small");
+    Fetch fetch = daemon.nextFetch();
+    assertEquals(content.length, fetch.getInlineMax());
+    daemon.send(inside(fetch.getRequestId(), content));
+    RecordingSink.Event event = sink.next();
+    assertEquals(content.length, event.blockLength);
+    assertEquals(0, f.bridge.leasesOut());
+    event.share.retain();
+    event.share.release();
+    assertArrayEquals(content, event.bytes());
+    assertTrue(event.share.bytes().isReadOnly());
+    event.share.release();
+    assertThrows(IllegalStateException.class, event.share::bytes);
+    assertEquals(1, sink.ends.get(0));
+    assertNull(daemon.nextWithin(50), "nothing is given back");
+
+    f.fetch(false, "whole");
+    assertEquals(0, daemon.nextFetch().getInlineMax(), "blocks that are not copied stay in shared memory");
+  }
+
+  @Test
   void cancelIsAnsweredByTheDaemon() throws Exception {
     RecordingSink sink = new RecordingSink(1);
     Runnable cancel =
@@ -209,9 +236,19 @@ class BridgeFetchTest {
 
   @Test
   void aDaemonThatBreaksTheProtocolLosesTheSession() throws Exception {
+    losesTheSession(EnumSet.range(Misdeed.GARBAGE, Misdeed.PIECE_OUT_OF_ORDER));
+  }
+
+  @Test
+  void aDaemonThatSaysSomethingElseOfABlockInsideAFrameLosesTheSession() throws Exception {
+    losesTheSession(EnumSet.range(Misdeed.INSIDE_OF_WHOLE_BLOCKS, Misdeed.INSIDE_AND_LATER));
+  }
+
+  /** Few misdeeds at a time: each makes the next session come later. */
+  private void losesTheSession(Set<Misdeed> misdeeds) throws Exception {
     assertEquals("opened [10.0.0.1]:7400 rxe0 true [9]", f.told());
-    for (Misdeed misdeed : Misdeed.values()) {
-      RecordingSink sink = f.fetch(misdeed == Misdeed.PIECE_OUT_OF_ORDER, "a", "b");
+    for (Misdeed misdeed : misdeeds) {
+      RecordingSink sink = f.fetch(misdeed.pieces, "a", "b");
       long request = daemon.nextFetch().getRequestId();
       daemon.addSegment(f.dir, 1, SegmentKind.SEGMENT_RECEIVE, pattern(10, 6)).close();
       misdeed.commit(daemon, request);
@@ -260,12 +297,58 @@ class BridgeFetchTest {
         d.send(failed(request + 1, Reason.REASON_INTERNAL, 0));
       }
     },
-    PIECE_OUT_OF_ORDER {
+    PIECE_OUT_OF_ORDER(true) {
       @Override
       void commit(FakeDaemon d, long request) {
         d.send(piece(request, 1, 1, 0, 0, 5, 5, 10));
       }
+    },
+    INSIDE_OF_WHOLE_BLOCKS {
+      @Override
+      void commit(FakeDaemon d, long request) {
+        d.send(inside(request, new byte[5]));
+      }
+    },
+    INSIDE_AND_IN_A_LEASE(true) {
+      @Override
+      void commit(FakeDaemon d, long request) {
+        d.send(with(request, m -> m.setLease(1).setSegment(1)));
+      }
+    },
+    INSIDE_AND_ANOTHER_LENGTH(true) {
+      @Override
+      void commit(FakeDaemon d, long request) {
+        d.send(with(request, m -> m.setLength(0, 6)));
+      }
+    },
+    INSIDE_AND_LONGER(true) {
+      @Override
+      void commit(FakeDaemon d, long request) {
+        d.send(with(request, m -> m.setBlockLength(6)));
+      }
+    },
+    INSIDE_AND_LATER(true) {
+      @Override
+      void commit(FakeDaemon d, long request) {
+        d.send(with(request, m -> m.setPieceOffset(1)));
+      }
     };
+
+    final boolean pieces;
+
+    Misdeed(boolean pieces) {
+      this.pieces = pieces;
+    }
+
+    Misdeed() {
+      this(false);
+    }
+
+    /** A block of 5 bytes inside a frame that was changed. */
+    static ToJvm.Builder with(long request, java.util.function.UnaryOperator<Delivered.Builder> change) {
+      ToJvm.Builder frame = inside(request, new byte[5]);
+      return frame.setDelivered(change.apply(frame.getDelivered().toBuilder()));
+    }
 
     abstract void commit(FakeDaemon daemon, long request);
   }

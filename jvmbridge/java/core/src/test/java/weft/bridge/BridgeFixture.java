@@ -1,5 +1,6 @@
 package weft.bridge;
 
+import com.google.protobuf.ByteString;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -123,6 +124,12 @@ final class BridgeFixture implements AutoCloseable {
     ToJvm.Builder frame = delivered(request, lease, segment, new long[] {block, at, length});
     return frame.setDelivered(
         frame.getDelivered().toBuilder().setPieceOffset(offset).setBlockLength(total));
+  }
+
+  /** A Delivered frame with the one block of a request inside. */
+  static ToJvm.Builder inside(long request, byte[] block) {
+    ToJvm.Builder frame = piece(request, 0, 0, 0, 0, block.length, 0, block.length);
+    return frame.setDelivered(frame.getDelivered().toBuilder().setInline(ByteString.copyFrom(block)));
   }
 
   static byte[] pattern(int length, int seed) {

@@ -64,6 +64,7 @@ class HostileDaemonTest {
       frames.add(delivered(0, block, 0).toByteArray()); // without bytes, so without a lease
       frames.add(delivered(block, block, 8).toByteArray());
     }
+    frames.add(BridgeFixture.inside(1, new byte[8]).build().toByteArray());
     frames.add(ToJvm.newBuilder().setDropSegment(DropSegment.newBuilder().setSegment(1)).build().toByteArray());
     Vectors.toJvm().forEach((name, frame) -> {
       if (!frame.hasAddSegment()) { // what comes behind one waits for its descriptor

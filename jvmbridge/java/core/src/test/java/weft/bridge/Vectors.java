@@ -97,6 +97,9 @@ final class Vectors {
     all.put("delivered", ToJvm.newBuilder().setDelivered(
         Delivered.newBuilder().setRequestId(BIG).setLease(BIG).setSegment(2).addBlock(0).addOffset(0).addLength(1000)
             .addBlock(2).addOffset(1024).addLength(1 << 20).addBlock(1).addOffset(0).addLength(0).setTransport("tcp")).build());
+    all.put("delivered_inline", ToJvm.newBuilder().setDelivered(
+        Delivered.newBuilder().setRequestId(9).addBlock(0).addOffset(0).addLength(40).setBlockLength(40).setTransport("tcp")
+            .setInline(bytes(40))).build());
     all.put("delivered_piece", ToJvm.newBuilder().setDelivered(
         Delivered.newBuilder().setRequestId(9).setLease(10).setSegment(2).addBlock(0).addOffset(4096).addLength(1 << 20)
             .setPieceOffset(3L << 32).setBlockLength(4L << 32).setTransport("mem")).build());

@@ -1,0 +1,46 @@
+// Safe, because what the kernel is given are slices' own memory and lengths, and structures that are kept alive until the call has returned.
+
+package sockio
+
+import (
+	"runtime"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// callRead is read(2). p is not empty.
+func callRead(fd int, p []byte) (int, error) {
+	n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
+	return result(n, errno)
+}
+
+// callWrite is write(2). p is not empty.
+func callWrite(fd int, p []byte) (int, error) {
+	n, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
+	return result(n, errno)
+}
+
+// callSend is sendmsg(2). There are at most gather slices.
+func callSend(fd int, bufs [][]byte, flags int) (int, error) {
+	var iovs [gather]unix.Iovec
+	for i, b := range bufs {
+		if len(b) > 0 {
+			iovs[i].Base = &b[0]
+		}
+		iovs[i].SetLen(len(b))
+	}
+	msg := unix.Msghdr{Iov: &iovs[0]}
+	msg.SetIovlen(len(bufs))
+	n, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&msg)), uintptr(flags))
+	runtime.KeepAlive(bufs)
+	return result(n, errno)
+}
+
+func result(n uintptr, errno syscall.Errno) (int, error) {
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
+}
