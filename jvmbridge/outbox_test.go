@@ -92,6 +92,23 @@ func TestOutboxWakesRun(t *testing.T) {
 	<-ended
 }
 
+// What lies somewhere else is not put into an outbox from which nobody takes.
+func TestOutboxHasRoom(t *testing.T) {
+	o, peer := outboxPair(t)
+	if !o.hasRoom(intakeStop) || o.hasRoom(intakeStop+1) {
+		t.Error("an empty outbox has not the room that it should have")
+	}
+	o.send(failed(1, intakeStop/2), false) // nobody is in run
+	if !o.hasRoom(intakeStop/4) || o.hasRoom(intakeStop/2) {
+		t.Error("what waits does not count")
+	}
+	ended := make(chan error)
+	go func() { ended <- o.run() }()
+	wantFailed(t, &frameReader{r: peer}, 1, intakeStop/2)
+	o.close()
+	<-ended
+}
+
 // What a sender finds out about the socket is what the session ends with.
 func TestOutboxBroken(t *testing.T) {
 	o, peer := outboxPair(t)

@@ -54,7 +54,12 @@ func TestFetchCancelledInGrow(t *testing.T) {
 		r.arena.Close()
 		<-r.arena.Done()
 	}()
-	ids, _ := r.src.Add(60*kib, 60*kib)
+	first, ok := r.arena.TryAlloc(60 * kib)
+	if !ok {
+		t.Fatal("no memory")
+	}
+	defer first.Release()
+	ids, _ := r.src.Add(60 * kib)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	rec := r.fetch(ctx, ids, nil)
 	<-memory.asked
@@ -69,7 +74,7 @@ func TestFetchCancelledInGrow(t *testing.T) {
 	if !made.Load() {
 		t.Error("Wait returned while memory was being made")
 	}
-	r.leased(0)
+	r.leased(1)
 }
 
 // leased waits until so many leases are out.

@@ -88,6 +88,59 @@ func TestBlocksOfTheExecutor(t *testing.T) {
 	n.expect(n.locateBlocks(named("test_0weight1")...)[0], []byte("WEIGHTS"))
 }
 
+// One block that only its executor has is asked for without a goroutine that waits. Every other request is for Locate.
+func TestAsk(t *testing.T) {
+	owner := &stubOwner{}
+	n := newNode(t, RegistryOptions{}, owner)
+	n.commit(1, 1, []byte("from the file"))
+	path := writeFile(t, filepath.Join(n.dir, "rdd_0_1"), []byte("--a block on disk--"))
+	large := make([]byte, quickSum+1)
+	owner.blocks = map[string]OwnedBlock{
+		"test_0weight1": {Mem: []byte("weights")},
+		"empty":         {},
+		"rdd_0_1":       {Path: path, Offset: 2, Length: 15},
+		"large":         {Mem: large},
+	}
+	request := func(ids ...BlockID) *LocateRequest { return &LocateRequest{App: n.app, Executor: "1", Blocks: ids} }
+	for name, want := range map[string]string{"test_0weight1": "weights", "empty": "", "rdd_0_1": "a block on disk", "large": string(large)} {
+		got := make(chan Found, 1)
+		if !n.Ask(t.Context(), request(named(name)...), func(f Found) { got <- f }) {
+			t.Fatalf("%s was not asked for", name)
+		}
+		f := <-got
+		if !f.Checked {
+			t.Errorf("%s has no checksum", name)
+		}
+		n.expect(f, []byte(want))
+	}
+	got := make(chan Found, 1)
+	if !n.Ask(t.Context(), request(named("nowhere")...), func(f Found) { got <- f }) {
+		t.Fatal("a block that the executor has not was not asked for")
+	}
+	n.expectReason(<-got, ReasonNotFound)
+
+	stranger := request(named("test_0weight1")...)
+	stranger.App.Token[0]++
+	never := func(Found) { t.Error("an answer to a question that was not asked") }
+	for name, req := range map[string]*LocateRequest{
+		"of a map output": request(reduces(1, 1, 0, 1)),
+		"of two blocks":   request(named("test_0weight1", "empty")...),
+		"of none":         request(),
+		"of a stranger":   stranger,
+	} {
+		if n.Ask(t.Context(), req, never) {
+			t.Errorf("a request %s was begun", name)
+		}
+	}
+	owner.busy = true
+	if n.Ask(t.Context(), request(named("test_0weight1")...), never) {
+		t.Error("a request to an executor that has enough questions was begun")
+	}
+	if opened, closed := owner.opened.Load(), owner.closed.Load(); opened != 4 || closed != 4 {
+		t.Errorf("%d blocks were opened, %d closed", opened, closed)
+	}
+}
+
 func TestFilesOfTheExecutorAreNotTrusted(t *testing.T) {
 	owner := &stubOwner{}
 	n := newNode(t, RegistryOptions{}, owner)

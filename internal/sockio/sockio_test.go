@@ -113,9 +113,10 @@ func TestWriteNeverWaits(t *testing.T) {
 		written := 0
 		var err error
 		if failed := raw(t, a).Control(func(fd uintptr) {
-			for n := 0; err == nil; written += n {
+			for err == nil {
+				var n int
 				n, err = sockio.Write(int(fd), pattern(size))
-				n = max(n, 0)
+				written += max(n, 0)
 			}
 		}); failed != nil {
 			t.Fatal(failed)
