@@ -68,6 +68,11 @@ func (p *probe) Locate(ctx context.Context, req *shuffle.LocateRequest) ([]shuff
 	return []shuffle.Found{{Length: shuffle.ProbeLen, Mem: p.mem, Close: giveBack}}, nil
 }
 
+// Ask implements shuffle.Source: the probe block is for Locate.
+func (p *probe) Ask(ctx context.Context, req *shuffle.LocateRequest, done func(shuffle.Found)) bool {
+	return req.App != shuffle.ProbeApp && p.Source.Ask(ctx, req, done)
+}
+
 // build makes the block. Its memory is not that of the Go heap: a device may know it for as long as it likes.
 func (p *probe) build() (err error) {
 	if p.mem, err = unix.Mmap(-1, 0, shuffle.ProbeLen, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANONYMOUS); err != nil {

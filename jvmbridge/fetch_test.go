@@ -94,6 +94,10 @@ func TestSmallPiecesComeInsideTheFrame(t *testing.T) {
 	c := &contents{blocks: map[string][]byte{"one": {1}, "small": pattern(3, most), "large": pattern(4, most+1)}, pieceSize: 1 << 20}
 	r := newRig(t, c, nil)
 	client := r.dial(t, bridgetest.Hello("app", "1"))
+	held, err := client.FetchAll(t.Context(), fetchOf(false, "one")) // so that others' memory does not begin where the region does
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, test := range []struct {
 		pieces bool
 		max    uint32
@@ -123,8 +127,42 @@ func TestSmallPiecesComeInsideTheFrame(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		eventually(t, "all leases are back", func() bool { return r.budget.Usage()[metrics.Receive].Leases == 0 })
+		eventually(t, "the other leases are back", func() bool { return r.budget.Usage()[metrics.Receive].Leases == 1 })
 	}
+	if !bytes.Equal(held[0].Bytes, c.blocks["one"]) {
+		t.Error("the block that was held has other bytes")
+	}
+}
+
+// What an executor does not read waits in its arena, and not in the daemon's heap.
+func TestSmallPiecesForAPausedExecutor(t *testing.T) {
+	const size, most = 64 << 10, 1 << 20
+	c := &contents{blocks: map[string][]byte{"small": pattern(3, size)}, pieceSize: size}
+	r := newRig(t, c, nil)
+	client := r.dial(t, bridgetest.Hello("app", "1"))
+	client.Pause()
+	var fetches []*bridgetest.Fetch
+	for range 3 * most / size {
+		m := fetchOf(true, "small")
+		m.InlineMax = size
+		f, err := client.Fetch(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fetches = append(fetches, f)
+	}
+	eventually(t, "leases are out", func() bool { return r.budget.Usage()[metrics.Receive].Leases > most/size })
+	client.Resume()
+	for _, f := range fetches {
+		blocks, err := f.Wait(t.Context())
+		if err != nil || !bytes.Equal(blocks[0].Bytes, c.blocks["small"]) {
+			t.Fatalf("%v, %d bytes", err, len(blocks[0].Bytes))
+		}
+	}
+	if n := client.Inside(); n == 0 || n == len(fetches) {
+		t.Errorf("%d of %d blocks came inside frames", n, len(fetches))
+	}
+	eventually(t, "all leases are back", func() bool { return r.budget.Usage()[metrics.Receive].Leases == 0 })
 }
 
 func TestCancelReachesTheFetcher(t *testing.T) {

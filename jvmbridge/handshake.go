@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"slices"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -29,6 +30,10 @@ const (
 // greet reads the first frame of a connection and runs what it asks for: a session, or the descriptor socket of one.
 func (s *Server) greet(conn *net.UnixConn) {
 	cred, err := credentials(conn)
+	var raw syscall.RawConn
+	if err == nil {
+		raw, err = conn.SyscallConn()
+	}
 	if err != nil {
 		s.adopt(conn)
 		s.log.Error("an executor's credentials can't be told; its connection was closed", "error", err)
@@ -36,11 +41,6 @@ func (s *Server) greet(conn *net.UnixConn) {
 	}
 	log := s.log.With("uid", cred.Uid, "pid", cred.Pid)
 	s.meet(cred.Uid, conn)
-	raw, err := conn.SyscallConn()
-	if err != nil { // closed
-		s.adopt(conn)
-		return
-	}
 	_ = conn.SetReadDeadline(time.Now().Add(s.opts.HandshakeTimeout))
 	in := &frameReader{r: bufio.NewReaderSize(sockio.NewReader(raw), readBuffer)}
 	var first bridgepb.ToDaemon

@@ -27,8 +27,8 @@ func (v violation) Error() string { return string(v) }
 
 func violationf(format string, args ...any) error { return violation(fmt.Sprintf(format, args...)) }
 
-// session is one executor. One goroutine reads its frames, one writes what its senders could not at once (outbox), and one waits for the end of the descriptor socket; what the
-// Fetcher and the peers do comes on goroutines of theirs.
+// session is one executor. One goroutine reads its frames, and answers peers for the blocks in them; one writes what its senders could not at once (outbox), and one waits for the end of
+// the descriptor socket. What the Fetcher and the peers do comes on goroutines of theirs.
 type session struct {
 	server      *Server
 	id          uint64
@@ -173,8 +173,8 @@ func (ses *session) end(cause error) {
 			ses.log.Error("memory of a session was not given back; restart the daemon if this repeats", "session", ses.id, "error", err)
 		}
 		ses.fetches.cancelAll()
-		ses.upcalls.failAll()
 		ses.leases.releaseAll()
+		ses.upcalls.failAll() // which answers peers
 	})
 }
 

@@ -19,7 +19,7 @@ type upcall struct {
 	of    *upcalls
 	id    uint64
 	ctx   context.Context // of the asker
-	began time.Time
+	began time.Time       // when he came
 
 	// Under of.mu:
 	done    func(shuffle.OwnedBlock, error) // tells the asker; nil: he was told
@@ -79,9 +79,9 @@ func (u *upcall) giveUp() {
 	}
 }
 
-// isOpened goes on with the JVM's answer to OpenBlock.
-func (u *upcall) isOpened(m *bridgepb.BlockOpened) {
-	if result, ok := m.GetResult().(*bridgepb.BlockOpened_Length); ok && result.Length > 0 {
+// isOpened goes on with the JVM's answer to OpenBlock. Nothing is copied of a block that is not wanted any more.
+func (u *upcall) isOpened(m *bridgepb.BlockOpened, wanted bool) {
+	if result, ok := m.GetResult().(*bridgepb.BlockOpened_Length); ok && result.Length > 0 && wanted {
 		u.copy(int(min(result.Length, math.MaxInt)))
 		return
 	}

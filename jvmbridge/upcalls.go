@@ -44,12 +44,12 @@ func (ses *session) OpenBlock(ctx context.Context, id shuffle.BlockID) (shuffle.
 		block shuffle.OwnedBlock
 		err   error
 	}
-	c, got := &ses.upcalls, make(chan answer, 1)
+	c, got, began := &ses.upcalls, make(chan answer, 1), time.Now()
 	if err := c.reserve(ctx); err != nil {
 		ses.server.metrics.Upcalls(metrics.Failed).Inc()
 		return shuffle.OwnedBlock{}, err
 	}
-	c.begin(ctx, id.String(), func(block shuffle.OwnedBlock, err error) { got <- answer{block, err} })
+	c.begin(ctx, id, began, func(block shuffle.OwnedBlock, err error) { got <- answer{block, err} })
 	a := <-got
 	return a.block, a.err
 }
@@ -62,7 +62,7 @@ func (ses *session) AskBlock(ctx context.Context, id shuffle.BlockID, done func(
 	}
 	select {
 	case c.slots <- struct{}{}:
-		c.begin(ctx, id.String(), done)
+		c.begin(ctx, id, time.Now(), done)
 		return true
 	default:
 		return false
@@ -89,8 +89,8 @@ func (c *upcalls) reserve(ctx context.Context) error {
 }
 
 // begin asks. The caller has a slot, which is the upcall's now.
-func (c *upcalls) begin(ctx context.Context, name string, done func(shuffle.OwnedBlock, error)) {
-	u := &upcall{of: c, ctx: ctx, began: time.Now(), done: done}
+func (c *upcalls) begin(ctx context.Context, id shuffle.BlockID, began time.Time, done func(shuffle.OwnedBlock, error)) {
+	u := &upcall{of: c, ctx: ctx, began: began, done: done}
 	c.mu.Lock()
 	if c.ended {
 		c.mu.Unlock()
@@ -103,7 +103,7 @@ func (c *upcalls) begin(ctx context.Context, name string, done func(shuffle.Owne
 	u.id, u.owed = c.last, true
 	c.open[u.id] = u
 	u.unwatch = context.AfterFunc(ctx, u.giveUp)
-	c.ses.out.send(&bridgepb.ToJvm{Kind: &bridgepb.ToJvm_OpenBlock{OpenBlock: &bridgepb.OpenBlock{UpcallId: u.id, Name: name}}}, true)
+	c.ses.out.send(&bridgepb.ToJvm{Kind: &bridgepb.ToJvm_OpenBlock{OpenBlock: &bridgepb.OpenBlock{UpcallId: u.id, Name: id.String()}}}, true)
 }
 
 // whyNot is the error of an asker that did not get an answer.
@@ -127,8 +127,9 @@ func (c *upcalls) opened(m *bridgepb.BlockOpened) error {
 		return violationf("BlockOpened with %d bytes; at most %d are sent so", n, maxInline)
 	}
 	u.opened, u.owed = true, false
+	wanted := u.done != nil
 	c.mu.Unlock()
-	u.isOpened(m)
+	u.isOpened(m, wanted)
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"sync"
 	"testing"
@@ -227,13 +228,45 @@ func TestALateOpenIsClosed(t *testing.T) {
 		t.Errorf("%v, want cancelled", f.Err)
 	}
 	s.send(openedWith(id, 1000))
-	if m := s.readUpcall(); m.GetCloseBlock().GetUpcallId() != id {
+	if m := s.read(); m.GetCloseBlock().GetUpcallId() != id { // and no segment: memory is not made for nobody
 		t.Errorf("%v, want CloseBlock", m)
 	}
 	s.send(openedWith(id, 1000)) // and a second answer is a violation
 	if err := bridgetest.ReadFrame(s.frames, &bridgepb.ToJvm{}); err == nil {
 		t.Error("the session goes on")
 	}
+}
+
+// An executor may say any length. What there is no memory for is refused, and the daemon lives on.
+func TestAnUpcallOfImpossibleLength(t *testing.T) {
+	r := newRig(t, table, nil)
+	s := r.dialRaw(t, bridgetest.Hello("app", "1"))
+	whole := func(length uint64) shuffle.Found {
+		id, result := upcall(t, r, s, t.Context())
+		s.send(openedWith(id, length))
+		m := s.readUpcall()
+		if m.GetCopyBlock() != nil {
+			s.send(copiedOf(id, ""))
+			m = s.readUpcall()
+		}
+		if m.GetCloseBlock().GetUpcallId() != id {
+			t.Errorf("%v, want CloseBlock", m)
+		}
+		return <-result
+	}
+	possible := whole(1000) // there is a region with room from now on
+	if possible.Err != nil {
+		t.Fatal(possible.Err)
+	}
+	for _, length := range []uint64{math.MaxUint64, math.MaxInt64, math.MaxInt64 - 4095, 1 << 40, 5 << 20} {
+		if f := whole(length); reasonOf(f) != shuffle.ReasonTooLarge {
+			t.Errorf("%d bytes: %v, want too_large", length, f.Err)
+		}
+	}
+	if n := r.budget.Usage()[metrics.Upcall].Leases; n != 1 {
+		t.Errorf("%d leases, want that of the possible block", n)
+	}
+	possible.Close()
 }
 
 // While the executor may still copy into it, the memory of an upcall that was given up is nobody else's.

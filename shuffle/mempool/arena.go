@@ -116,7 +116,7 @@ func (a *Arena) TryTake(n int) (*Lease, bool) {
 	invariants.Check(n > 0, "a lease of %d bytes", n)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.closed || len(a.waiters) > 0 {
+	if a.closed || len(a.waiters) > 0 || int64(n) > MaxRegion {
 		return nil, false
 	}
 	l := a.place(int64(n))

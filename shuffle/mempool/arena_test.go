@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -58,6 +59,25 @@ func TestAllocSaysWhyNot(t *testing.T) {
 	if _, ok := a.TryAlloc(1); ok {
 		t.Error("TryAlloc found room in a full arena")
 	}
+}
+
+// TryTake says no to what can't be, in an arena with room.
+func TestTryTake(t *testing.T) {
+	a := newArena(t, mempool.NewBudget(8*mib), "x", mib, 4*mib)
+	if _, ok := a.TryTake(1); ok {
+		t.Error("a lease in an arena without memory")
+	}
+	alloc(t, a, 1).Release()
+	for _, n := range []int{mib + 1, mempool.MaxRegion, mempool.MaxRegion + 1, math.MaxInt - 4095, math.MaxInt} {
+		if _, ok := a.TryTake(n); ok {
+			t.Errorf("a lease of %d bytes", n)
+		}
+	}
+	l, ok := a.TryTake(mib)
+	if !ok || l.Len() != mib {
+		t.Fatal("no lease of all that there is")
+	}
+	l.Release()
 }
 
 func TestWaitersAreServedInOrder(t *testing.T) {

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// outbox sends frames over one connection, first in, first out. Whoever finds it idle sends as much as the socket takes at once; what is
-// left, and what others add meanwhile, goes to a goroutine that waits for the socket. Nobody who calls send ever waits for the peer. Under TLS the
+// outbox sends frames over one connection, first in, first out. Whoever finds it idle sends what is there, as much as the socket takes at once; what is
+// left, ranges of files, and what others add meanwhile, goes to a goroutine that waits for the socket. Nobody who calls send ever waits for the peer. Under TLS the
 // goroutine sends everything, as a record that was begun has to be written to its end.
 type outbox struct {
 	wire *wire
@@ -107,8 +107,7 @@ func (o *outbox) run() {
 	}
 }
 
-// drain sends until nothing is left. Where it may not wait and the socket is full it leaves the rest to the goroutine. Only who is busy
-// calls it.
+// drain sends until nothing is left. Where it may not wait it sends once, and leaves the rest to the goroutine. Only who is busy calls it.
 func (o *outbox) drain(wait bool) {
 	for {
 		o.wait, o.parked = wait, false
@@ -122,7 +121,7 @@ func (o *outbox) drain(wait bool) {
 			o.mu.Unlock()
 			o.drop()
 			return
-		case o.parked:
+		case o.parked || !wait && len(o.queue) > 0: // what others have added is not for who is in a hurry
 			o.wake <- struct{}{}
 			o.mu.Unlock()
 			return

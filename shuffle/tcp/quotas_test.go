@@ -21,6 +21,10 @@ type stalling struct {
 	app string
 }
 
+func (s stalling) Ask(context.Context, *shuffle.LocateRequest, func(shuffle.Found)) bool {
+	return false
+}
+
 func (s stalling) Locate(ctx context.Context, req *shuffle.LocateRequest) ([]shuffle.Found, error) {
 	if req.App.ID == s.app {
 		<-ctx.Done()

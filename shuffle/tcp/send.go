@@ -110,16 +110,22 @@ func (o *outbox) trySend(fd uintptr) bool {
 			o.flight[i] = nil
 		}
 		o.flight = o.flight[:0]
+		if !o.wait {
+			return true
+		}
 	}
 }
 
-// next takes frames from the queue up to the first with pieces.
+// next takes frames from the queue up to the first with pieces; without that where it may not wait, as a file may have to be read from its disk.
 func (o *outbox) next() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	n := 0
 	for n < len(o.queue) && len(o.bufs) < gather {
 		f := o.queue[n]
+		if !o.wait && len(f.pieces) > 0 {
+			break
+		}
 		n++
 		o.bytes -= f.size()
 		o.flight = append(o.flight, f)

@@ -18,8 +18,8 @@ import (
 	"weft/shuffle/serve"
 )
 
-// server is the answering side of a connection. One goroutine reads requests, a Locate that may wait is resolved on one of its own, and the outbox
-// sends.
+// server is the answering side of a connection. One goroutine reads requests, the outbox sends. A Locate is resolved on a goroutine of its own, but one that only an executor can
+// answer: who has its answer sends it on.
 type server struct {
 	*Server
 	wire *wire
@@ -241,7 +241,7 @@ func (c *server) locating(g *group, size int) (done func(), refused *shuffle.Blo
 	}, nil
 }
 
-// serveLocate has a request of so many bytes resolved: on a goroutine of its own, where that may wait. An error ends the connection.
+// serveLocate has a request of so many bytes resolved: on a goroutine of its own, or by whoever has the executor's answer. An error ends the connection.
 func (c *server) serveLocate(m *peerpb.Locate, size int) error {
 	g, err := c.app(m.GetOpen())
 	if err != nil {

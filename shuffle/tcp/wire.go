@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -35,7 +36,11 @@ func (w *wire) Read(p []byte) (int, error) {
 	if w.tls != nil {
 		return w.tls.Read(p)
 	}
-	return w.in.Read(p)
+	n, err := w.in.Read(p)
+	if failed := (*os.SyscallError)(nil); errors.As(err, &failed) {
+		err = &net.OpError{Op: failed.Syscall, Net: "tcp", Source: w.sock.LocalAddr(), Addr: w.sock.RemoteAddr(), Err: failed.Err}
+	}
+	return n, err
 }
 
 // Write implements io.Writer, for greetings.

@@ -200,11 +200,7 @@ type faultySource struct {
 }
 
 func (f *faultySource) Locate(ctx context.Context, req *shuffle.LocateRequest) ([]shuffle.Found, error) {
-	return f.locate(ctx, req, f.script.next("serve"))
-}
-
-func (f *faultySource) locate(ctx context.Context, req *shuffle.LocateRequest, r *rule) ([]shuffle.Found, error) {
-	if err := r.before(ctx); err != nil {
+	if err := f.script.next("serve").before(ctx); err != nil {
 		return nil, err
 	}
 	return f.Source.Locate(ctx, req)
@@ -215,11 +211,15 @@ func (f *faultySource) Ask(ctx context.Context, req *shuffle.LocateRequest, done
 		return false
 	}
 	r := f.script.next("serve")
-	if r == nil && f.Source.Ask(ctx, req, done) {
-		return true
-	}
 	go func() {
-		found, err := f.locate(ctx, req, r)
+		if err := r.before(ctx); err != nil {
+			done(shuffle.Found{Err: shuffle.ToBlockError(err)})
+			return
+		}
+		if f.Source.Ask(ctx, req, done) {
+			return
+		}
+		found, err := f.Source.Locate(ctx, req)
 		if err != nil {
 			found = []shuffle.Found{{Err: shuffle.ToBlockError(err)}}
 		}

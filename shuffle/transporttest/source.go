@@ -186,8 +186,28 @@ func (s *Source) App(id string) (shuffle.App, error) {
 // Open is how many blocks are held open.
 func (s *Source) Open() int { return int(s.open.Load()) }
 
-// Ask implements shuffle.Source: every request waits.
-func (*Source) Ask(context.Context, *shuffle.LocateRequest, func(shuffle.Found)) bool { return false }
+// Ask implements shuffle.Source, for every request for one block: with the answer before it returns, or after Stop later.
+func (s *Source) Ask(ctx context.Context, req *shuffle.LocateRequest, done func(shuffle.Found)) bool {
+	if len(req.Blocks) != 1 {
+		return false
+	}
+	s.mu.Lock()
+	stopped := s.gate != nil
+	s.mu.Unlock()
+	answer := func() {
+		found, err := s.Locate(ctx, req)
+		if err != nil {
+			found = []shuffle.Found{{Err: shuffle.ToBlockError(err)}}
+		}
+		done(found[0])
+	}
+	if stopped {
+		go answer()
+	} else {
+		answer()
+	}
+	return true
+}
 
 // Locate implements shuffle.Source.
 func (s *Source) Locate(ctx context.Context, req *shuffle.LocateRequest) ([]shuffle.Found, error) {

@@ -17,8 +17,8 @@ import weft.proto.BridgeProto.Fetch;
 final class FetchCall {
   private static final Logger LOG = LoggerFactory.getLogger(FetchCall.class);
 
-  /** Blocks up to this long come inside Delivered where they are copied anyway: no lease has to be given back for them. */
-  private static final int INLINE = 64 << 10;
+  /** A block up to this long that is fetched by itself, to be copied, comes inside Delivered: no lease has to be given back for it. */
+  static final int INLINE = 64 << 10;
 
   private final FetchRequest request;
   private final FetchSink sink;
@@ -48,8 +48,13 @@ final class FetchCall {
         .setBlocks(request.blocks.wire())
         .setDelivery(request.pieces ? Delivery.DELIVERY_PIECES : Delivery.DELIVERY_WHOLE)
         .setTimeoutMs((int) timeoutMs)
-        .setInlineMax(request.pieces ? INLINE : 0)
+        .setInlineMax(inlineMax())
         .build();
+  }
+
+  /** 0 for several blocks: what their receivers have not copied yet is to lie in leases, of which there are only so many. */
+  private int inlineMax() {
+    return request.pieces && request.blocks.count() == 1 ? INLINE : 0;
   }
 
   boolean ended() {
@@ -93,7 +98,8 @@ final class FetchCall {
     long length = frame.getLength(i);
     int block = block(frame.getBlock(i));
     if (!frame.getInline().isEmpty()) {
-      if (!request.pieces || lease != null || length != frame.getInline().size() || length != frame.getBlockLength()) {
+      int size = frame.getInline().size();
+      if (size > inlineMax() || lease != null || length != size || frame.getBlockLength() != size) {
         throw new IOException("weft: the daemon delivered a block inside a frame that says something else of it");
       }
     } else if (length != 0) {

@@ -13,7 +13,7 @@ public interface FetchSink {
 
   /**
    * The next bytes of a block, only for a fetch in pieces; the last piece ends at blockLength. The share is the receiver's to
-   * release, soon: the daemon waits for it with further pieces.
+   * release, soon: the daemon waits for it with further pieces, but for a small block that came inside a frame.
    */
   void piece(int block, long offset, long blockLength, Share share, String transport);
 

@@ -4,8 +4,8 @@ import java.nio.ByteBuffer;
 import java.util.concurrent.atomic.AtomicIntegerFieldUpdater;
 
 /**
- * The bytes of one block (or piece), in shared memory but for small blocks that are copied anyway. Starts with one reference, which is the receiver's; the bytes may be
- * read while there is one, and the lease's share goes back with the last. Thread-safe.
+ * The bytes of one block (or piece): in shared memory, or in the heap where a small one came inside a frame. Starts with one reference, which is the
+ * receiver's; the bytes may be read while there is one, and the lease's share goes back with the last. Thread-safe.
  */
 public final class Share {
   private static final AtomicIntegerFieldUpdater<Share> REFERENCES =

@@ -2,7 +2,6 @@ package weft.bridge;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -18,6 +17,7 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CountDownLatch;
+import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -201,6 +201,8 @@ class BridgeFetchTest {
 
     f.fetch(false, "whole");
     assertEquals(0, daemon.nextFetch().getInlineMax(), "blocks that are not copied stay in shared memory");
+    f.fetch(true, "one", "two");
+    assertEquals(0, daemon.nextFetch().getInlineMax(), "of several the receiver may be slow");
   }
 
   @Test
@@ -241,14 +243,14 @@ class BridgeFetchTest {
 
   @Test
   void aDaemonThatSaysSomethingElseOfABlockInsideAFrameLosesTheSession() throws Exception {
-    losesTheSession(EnumSet.range(Misdeed.INSIDE_OF_WHOLE_BLOCKS, Misdeed.INSIDE_AND_LATER));
+    losesTheSession(EnumSet.range(Misdeed.INSIDE_OF_WHOLE_BLOCKS, Misdeed.INSIDE_AND_TOO_LARGE));
   }
 
   /** Few misdeeds at a time: each makes the next session come later. */
   private void losesTheSession(Set<Misdeed> misdeeds) throws Exception {
     assertEquals("opened [10.0.0.1]:7400 rxe0 true [9]", f.told());
     for (Misdeed misdeed : misdeeds) {
-      RecordingSink sink = f.fetch(misdeed.pieces, "a", "b");
+      RecordingSink sink = f.fetch(misdeed.pieces, misdeed.blocks);
       long request = daemon.nextFetch().getRequestId();
       daemon.addSegment(f.dir, 1, SegmentKind.SEGMENT_RECEIVE, pattern(10, 6)).close();
       misdeed.commit(daemon, request);
@@ -261,7 +263,9 @@ class BridgeFetchTest {
       assertEquals("lost", f.told(), misdeed.name());
       daemon.awaitSession();
       assertTrue(f.told().startsWith("opened"), misdeed.name());
-      assertFalse(sink.ends.get(0) != 1 || sink.ends.get(1) != 1, misdeed + ": " + sink.ends);
+      for (int block = 0; block < misdeed.blocks.length; block++) {
+        assertEquals(1, sink.ends.get(block), misdeed + ": " + sink.ends);
+      }
     }
   }
 
@@ -297,56 +301,64 @@ class BridgeFetchTest {
         d.send(failed(request + 1, Reason.REASON_INTERNAL, 0));
       }
     },
-    PIECE_OUT_OF_ORDER(true) {
+    PIECE_OUT_OF_ORDER(true, "a", "b") {
       @Override
       void commit(FakeDaemon d, long request) {
         d.send(piece(request, 1, 1, 0, 0, 5, 5, 10));
       }
     },
-    INSIDE_OF_WHOLE_BLOCKS {
+    INSIDE_OF_WHOLE_BLOCKS(false, "a") {
       @Override
       void commit(FakeDaemon d, long request) {
         d.send(inside(request, new byte[5]));
       }
     },
-    INSIDE_AND_IN_A_LEASE(true) {
+    INSIDE_OF_SEVERAL(true, "a", "b") {
       @Override
       void commit(FakeDaemon d, long request) {
-        d.send(with(request, m -> m.setLease(1).setSegment(1)));
+        d.send(inside(request, new byte[5]));
       }
     },
-    INSIDE_AND_ANOTHER_LENGTH(true) {
+    INSIDE_AND_IN_A_LEASE(true, "a") {
       @Override
       void commit(FakeDaemon d, long request) {
-        d.send(with(request, m -> m.setLength(0, 6)));
+        d.send(with(request, 5, m -> m.setLease(1).setSegment(1)));
       }
     },
-    INSIDE_AND_LONGER(true) {
+    INSIDE_AND_SHORTER(true, "a") {
       @Override
       void commit(FakeDaemon d, long request) {
-        d.send(with(request, m -> m.setBlockLength(6)));
+        d.send(with(request, 5, m -> m.setLength(0, 3)));
       }
     },
-    INSIDE_AND_LATER(true) {
+    INSIDE_AND_A_PART(true, "a") {
       @Override
       void commit(FakeDaemon d, long request) {
-        d.send(with(request, m -> m.setPieceOffset(1)));
+        d.send(with(request, 5, m -> m.setBlockLength(6)));
+      }
+    },
+    INSIDE_AND_TOO_LARGE(true, "a") {
+      @Override
+      void commit(FakeDaemon d, long request) {
+        d.send(inside(request, new byte[FetchCall.INLINE + 1]));
       }
     };
 
     final boolean pieces;
+    final String[] blocks;
 
-    Misdeed(boolean pieces) {
+    Misdeed(boolean pieces, String... blocks) {
       this.pieces = pieces;
+      this.blocks = blocks;
     }
 
     Misdeed() {
-      this(false);
+      this(false, "a", "b");
     }
 
-    /** A block of 5 bytes inside a frame that was changed. */
-    static ToJvm.Builder with(long request, java.util.function.UnaryOperator<Delivered.Builder> change) {
-      ToJvm.Builder frame = inside(request, new byte[5]);
+    /** A block of so many bytes inside a frame that was changed. */
+    static ToJvm.Builder with(long request, int length, UnaryOperator<Delivered.Builder> change) {
+      ToJvm.Builder frame = inside(request, new byte[length]);
       return frame.setDelivered(change.apply(frame.getDelivered().toBuilder()));
     }
 

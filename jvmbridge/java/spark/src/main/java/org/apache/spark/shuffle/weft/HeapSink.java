@@ -10,8 +10,8 @@ import weft.bridge.Share;
 import weft.proto.BlockProto.Reason;
 
 /**
- * One block into a heap array of its own, which whoever fetched it may write in (BigDL does). The waiting thread copies, not the
- * event loop. It is counted as what its last piece came by.
+ * One block into a heap array of its own, which whoever fetched it may write in (BigDL does). The waiting thread copies it, not the
+ * event loop (which has copied a small one off the socket). It is counted as what its last piece came by.
  */
 final class HeapSink implements FetchSink {
   private static final int MAX_ARRAY = Integer.MAX_VALUE - 8;

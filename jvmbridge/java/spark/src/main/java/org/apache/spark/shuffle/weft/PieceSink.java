@@ -10,7 +10,7 @@ import weft.bridge.FetchSink;
 import weft.bridge.Share;
 import weft.proto.BlockProto.Reason;
 
-/** Copies blocks out of shared memory piece by piece, one piece of a fetch at a time, and hands them to Spark when they are whole. */
+/** Copies blocks out of what they came in piece by piece, one piece of a fetch at a time, and hands them to Spark when they are whole. */
 final class PieceSink implements FetchSink {
   private static final Logger LOG = LoggerFactory.getLogger(PieceSink.class);
 
