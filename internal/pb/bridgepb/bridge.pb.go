@@ -1204,7 +1204,7 @@ type Fetch struct {
 	Blocks        *blockpb.Blocks        `protobuf:"bytes,6,opt,name=blocks,proto3" json:"blocks,omitempty"`
 	Delivery      Delivery               `protobuf:"varint,7,opt,name=delivery,proto3,enum=weft.bridge.v1.Delivery" json:"delivery,omitempty"`
 	TimeoutMs     uint32                 `protobuf:"varint,8,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"` // the daemon gives up after this long without progress
-	InlineMax     uint32                 `protobuf:"varint,9,opt,name=inline_max,json=inlineMax,proto3" json:"inline_max,omitempty"` // DELIVERY_PIECES: blocks up to this long may come inside Delivered; the daemon has a limit of its own
+	InlineMax     uint32                 `protobuf:"varint,9,opt,name=inline_max,json=inlineMax,proto3" json:"inline_max,omitempty"` // DELIVERY_PIECES: blocks up to this long may come inside Delivered; the daemon's limit is 64 KiB
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1348,7 +1348,7 @@ func (x *Cancel) GetRequestId() uint64 {
 
 // Delivered hands over one lease in which one or more blocks (or one piece) of a request lie. Entry i: block[i] is the
 // block's index in the request, its bytes are [offset[i], offset[i]+length[i]) of the segment. A block of length 0 lies in no
-// segment: lease is 0 then and needs no release.
+// segment: lease is 0 then and needs no release. So it is with a block inside the frame, for which Fetch has to allow it.
 type Delivered struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	RequestId     uint64                 `protobuf:"varint,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
