@@ -241,7 +241,7 @@ func TestAPausedExecutor(t *testing.T) {
 		t.Fatal(err)
 	}
 	paused.Pause()
-	const requests = 400 // whose answers are several times what the outbox and the sockets hold
+	const requests = 400          // whose answers are several times what the outbox and the sockets hold
 	names := make([]string, 5000) // each answer names that many blocks that are not there
 	for i := range names {
 		names[i] = fmt.Sprintf("rdd_9_%d", i)

@@ -5,7 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"math"
 	"os"
+	"sync"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -67,6 +69,13 @@ func FuzzSession(f *testing.F) {
 		{register("shuffle_0_0_0.data", "../../etc/passwd"), fetch(1, false)},
 		{{Kind: &bridgepb.ToDaemon_UnregisterShuffle{UnregisterShuffle: &bridgepb.UnregisterShuffle{ShuffleId: 1}}}},
 		{{Kind: &bridgepb.ToDaemon_BlockOpened{BlockOpened: &bridgepb.BlockOpened{UpcallId: 1, Result: &bridgepb.BlockOpened_Length{Length: 1 << 62}}}}},
+		{openedWith(1, 1000), copiedOf(1, ""), openedWith(2, math.MaxUint64), copiedOf(2, "")},
+		{openedWith(2, math.MaxInt64), openedWith(1, 1000), copiedOf(1, "disk on fire"), openedWith(1, 1)},
+		{openedWith(1, 0), copiedOf(1, "")},
+		{{Kind: &bridgepb.ToDaemon_BlockOpened{BlockOpened: &bridgepb.BlockOpened{UpcallId: 2, Result: &bridgepb.BlockOpened_Inline{Inline: []byte("small")}}}}},
+		{{Kind: &bridgepb.ToDaemon_BlockOpened{BlockOpened: &bridgepb.BlockOpened{
+			UpcallId: 1, Result: &bridgepb.BlockOpened_File{File: &bridgepb.FileRange{Path: "/etc/passwd", Length: math.MaxUint64}},
+		}}}},
 		{{Kind: &bridgepb.ToDaemon_BlockCopied{BlockCopied: &bridgepb.BlockCopied{UpcallId: 1}}}},
 		{{Kind: &bridgepb.ToDaemon_FallbackReport{FallbackReport: &bridgepb.FallbackReport{Reason: blockpb.Reason(1 << 30), Blocks: 1 << 63, Bytes: ^uint64(0)}}}},
 		{{Kind: &bridgepb.ToDaemon_Attach{Attach: &bridgepb.Attach{SessionId: 1}}}},
@@ -90,6 +99,18 @@ func FuzzSession(f *testing.F) {
 		}), nil)
 		bystander := r.dial(t, bridgetest.Hello("app", "bystander"))
 		hostile := r.dialRaw(t, bridgetest.Hello("app", "hostile", t.TempDir()))
+		ctx, cancel := context.WithCancel(t.Context())
+		var asked sync.WaitGroup
+		for range 2 { // upcalls 1 and 2 wait for its answer
+			asked.Go(func() {
+				for _, f := range r.askOf(ctx, "hostile", "block") {
+					if f.Close != nil {
+						f.Close()
+					}
+				}
+			})
+			hostile.readUpcall()
+		}
 		sent := make(chan struct{})
 		go func() {
 			defer close(sent)
@@ -100,8 +121,13 @@ func FuzzSession(f *testing.F) {
 			t.Fatal("the session did not end")
 		}
 		<-sent
+		cancel()
+		asked.Wait()
 		eventually(t, "its session is gone", func() bool { return len(r.Sessions()) == 1 })
 		mustWork(t, bystander)
-		eventually(t, "what it was given is back", func() bool { return r.budget.Usage()[metrics.Receive].Leases == 0 })
+		eventually(t, "what it was given is back", func() bool {
+			usage := r.budget.Usage()
+			return usage[metrics.Receive].Leases == 0 && usage[metrics.Upcall].Leases == 0
+		})
 	})
 }

@@ -24,17 +24,17 @@ import (
 
 // ask locates blocks of executor "1" of application "app", as a peer would: one block without waiting, where that can be.
 func (r *rig) ask(ctx context.Context, names ...string) []shuffle.Found {
-	req, service := request(names...), shuffle.NewService(r.registry)
+	return r.askOf(ctx, "1", names...)
+}
+
+// askOf is ask, of another executor.
+func (r *rig) askOf(ctx context.Context, executor string, names ...string) []shuffle.Found {
+	req, service := request(executor, names...), shuffle.NewService(r.registry)
 	got := make(chan shuffle.Found, 1)
 	if service.Ask(ctx, req, func(f shuffle.Found) { got <- f }) {
 		return []shuffle.Found{<-got}
 	}
-	return r.locate(ctx, names...)
-}
-
-// locate is ask by a goroutine that waits.
-func (r *rig) locate(ctx context.Context, names ...string) []shuffle.Found {
-	found, err := shuffle.NewService(r.registry).Locate(ctx, request(names...))
+	found, err := service.Locate(ctx, req)
 	if err != nil {
 		found = make([]shuffle.Found, len(names))
 		for i := range found {
@@ -44,8 +44,8 @@ func (r *rig) locate(ctx context.Context, names ...string) []shuffle.Found {
 	return found
 }
 
-func request(names ...string) *shuffle.LocateRequest {
-	req := &shuffle.LocateRequest{Executor: "1", App: shuffle.App{ID: "app"}}
+func request(executor string, names ...string) *shuffle.LocateRequest {
+	req := &shuffle.LocateRequest{Executor: executor, App: shuffle.App{ID: "app"}}
 	copy(req.App.Token[:], bridgetest.Hello("app", "1").GetAppToken())
 	for _, name := range names {
 		req.Blocks = append(req.Blocks, shuffle.BlockID{Name: name})
