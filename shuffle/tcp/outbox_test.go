@@ -69,6 +69,9 @@ func TestOutboxInAHurry(t *testing.T) {
 	if len(o.queue) != 2 || o.queue[0] != ranges || !o.busy {
 		t.Fatalf("%d frames are left, busy: %v", len(o.queue), o.busy)
 	}
+	if o.stuck(time.Now().Add(time.Hour)) {
+		t.Error("what was sent counts as being sent")
+	}
 	o.drain(true)
 	if len(o.queue) != 0 || o.busy {
 		t.Fatalf("%d frames are left, busy: %v", len(o.queue), o.busy)

@@ -226,3 +226,19 @@ func TestAnswerNotReadForLong(t *testing.T) {
 		}
 	})
 }
+
+// A connection over which nothing is asked for stays, however it was used before.
+func TestAConnectionThatRests(t *testing.T) {
+	eachWay(t, func(t *testing.T, w way) {
+		src := transporttest.NewSource(t)
+		ids, _ := src.Add(100)
+		s, peer := listen(t, src, "tcp", "127.0.0.1")
+		c := dialBy(t, w.transport(options(readerID)), peer)
+		for range 3 {
+			if l, err := locate(t, c, shuffle.App{}, ids[0]); err != nil || l.Err != nil {
+				t.Fatalf("%+v, %v", l, err)
+			}
+			tcp.Tidy(s, 2*tcp.HandleIdle)
+		}
+	})
+}

@@ -91,7 +91,6 @@ func (o *outbox) trySend(fd uintptr) bool {
 	for {
 		if len(o.flight) == 0 {
 			if !o.next() {
-				o.since.Store(0)
 				return true
 			}
 			o.since.Store(time.Now().UnixNano())
@@ -110,6 +109,7 @@ func (o *outbox) trySend(fd uintptr) bool {
 			o.flight[i] = nil
 		}
 		o.flight = o.flight[:0]
+		o.since.Store(0)
 		if !o.wait {
 			return true
 		}

@@ -187,7 +187,7 @@ func testCloseLocating(t *testing.T, src *Source, c caller) {
 	defer resume()
 	var all []*locate
 	for range 5 {
-		all = append(all, c.locate(ids, 1000, 1000))
+		all = append(all, c.locate(ids, 1000, 1000), c.locate(ids[:1], 100, 100)) // one that is waited for, and one that is asked
 	}
 	if err := c.conn.Close(); err != nil {
 		t.Error(err)
@@ -292,10 +292,12 @@ func testPeerDies(t *testing.T, f Factory) {
 	got := c.locate(ids, 1000, 1000).located(t)
 	resume := src.Stop()
 	defer resume()
-	waiting := c.locate(ids, 1000, 1000)
+	waiting, asked := c.locate(ids, 1000, 1000), c.locate(ids[:1], 100, 100)
 	l.Kill()
-	wait(t, waiting.ended, "Locate")
-	broken(t, waiting.err)
+	for _, l := range []*locate{waiting, asked} {
+		wait(t, l.ended, "Locate")
+		broken(t, l.err)
+	}
 	wait(t, l.Conn.Closed(), "Closed")
 	r := c.read(c.memory(5000), nil, shuffle.Range{Handle: got[1].Handle, Length: 5000})
 	wait(t, r.ended, "Read")
