@@ -102,7 +102,7 @@ func (o *outbox) writeSome() {
 	}
 }
 
-// hasRoom tells whether n bytes may be sent that lie somewhere else as long as they are not.
+// hasRoom tells whether n bytes more may wait here that could also stay where they are.
 func (o *outbox) hasRoom(n int) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -371,7 +371,6 @@ func TestAFullUpcallArena(t *testing.T) {
 	second.Close()
 }
 
-// Peers may ask before the executor has attached its descriptor socket.
 // The session may end between the answer and the memory for it: the owner is gone then, and nothing is broken in the daemon.
 func TestTheSessionsEndWhileMemoryIsWaitedFor(t *testing.T) {
 	r := newRig(t, table, func(o *jvmbridge.Options) { o.UpcallBytes, o.MemoryWait = 1<<20, patience })
@@ -391,6 +390,7 @@ func TestTheSessionsEndWhileMemoryIsWaitedFor(t *testing.T) {
 	}
 }
 
+// Peers may ask before the executor has attached its descriptor socket.
 func TestUpcallsWaitForAttach(t *testing.T) {
 	r := newRig(t, table, nil)
 	conn := r.connect(t)
