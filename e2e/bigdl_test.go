@@ -103,33 +103,46 @@ func (c *Cluster) killDuring(t *testing.T, conf Conf, args ...string) *Run {
 	t.Helper()
 	r := c.startLeNet(t, conf, 3, args...)
 	r.awaitLine(t, inSecondEpoch)
-	c.Signal(t, Host1, "executor", syscall.SIGSTOP)
-	r.awaitTask(t, Host1)
+	for !r.stopInTask(t, Host1) {
+		time.Sleep(50 * time.Millisecond)
+	}
 	c.Signal(t, Host1, "executor", syscall.SIGKILL)
 	r.waitLeNet(t)
 	return r
 }
 
-// awaitTask waits until the driver waits for a task on the host, whose executor is stopped: what it said before that has come when two looks are the same.
-func (r *Run) awaitTask(t *testing.T, host string) {
+// stopInTask stops the host's executor and tells whether the driver then waits for a task on it: what the driver was told before the stop has come when
+// two looks are the same. Without a task the executor goes on again: where the tasks of the others read blocks of it, they end no sooner, and nothing
+// else is started.
+func (r *Run) stopInTask(t *testing.T, host string) bool {
 	t.Helper()
-	for before := ""; ; {
-		text, running := r.stderr.String(), ""
-		for _, m := range taskStartedLine.FindAllStringSubmatch(text, -1) {
-			if m[2] == host && !strings.Contains(text, fmt.Sprintf("(TID %s) in ", m[1])) {
-				running = m[1]
-			}
-		}
-		if running != "" && running == before {
-			return
-		}
-		before = running
+	r.cluster.Signal(t, host, "executor", syscall.SIGSTOP)
+	before := ""
+	for range 6 {
 		select {
 		case <-r.ended:
 			t.Fatalf("BigDL ended without a task on %s: %v\n%s", host, r.err, tail(r.stderr.String(), 40))
 		case <-time.After(500 * time.Millisecond):
 		}
+		running := r.runningTask(host)
+		if running != "" && running == before {
+			return true
+		}
+		before = running
 	}
+	r.cluster.Signal(t, host, "executor", syscall.SIGCONT)
+	return false
+}
+
+// runningTask returns the id of the last task that the driver started on the host and has not seen end, or "".
+func (r *Run) runningTask(host string) (running string) {
+	text := r.stderr.String()
+	for _, m := range taskStartedLine.FindAllStringSubmatch(text, -1) {
+		if m[2] == host && !strings.Contains(text, fmt.Sprintf("(TID %s) in ", m[1])) {
+			running = m[1]
+		}
+	}
+	return running
 }
 
 // checkMoved checks that the executors that lived on went on to read parameters by weft, and that each asked the driver when it had reason
