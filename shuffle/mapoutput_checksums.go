@@ -109,6 +109,18 @@ func (s *partitionSums) end(runs []partitions, known bool) {
 	}
 }
 
+// knows tells whether the sums of these partitions have been computed.
+func (s *partitionSums) knows(start, end uint32) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for p := start; p < end; p++ {
+		if !s.known.has(p) {
+			return false
+		}
+	}
+	return true
+}
+
 // compute reads the partitions of run, one behind the other, and writes their sums.
 func (s *partitionSums) compute(ctx context.Context, x *index, file *dataFile, run partitions) error {
 	p, sum := run.start, uint32(0)

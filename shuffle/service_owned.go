@@ -44,9 +44,9 @@ func (s *Service) open(ctx context.Context, e *Executor, id BlockID) Found {
 	return s.found(ctx, e, id, block, err)
 }
 
-// Ask implements Source.
+// Ask implements Source: a block of a map output that can be read at once, and one that only the executor has.
 func (s *Service) Ask(ctx context.Context, req *LocateRequest, done func(Found)) bool {
-	if len(req.Blocks) != 1 || req.Blocks[0].IsShuffle() {
+	if len(req.Blocks) != 1 {
 		return false
 	}
 	e, refused := s.registry.find(req.App, req.Executor)
@@ -54,17 +54,25 @@ func (s *Service) Ask(ctx context.Context, req *LocateRequest, done func(Found))
 		return false // Locate says why
 	}
 	id := req.Blocks[0]
+	if id.IsShuffle() {
+		m := e.mapOutput(id.Shuffle, id.Map)
+		if m == nil {
+			return false
+		}
+		f, ok := s.registry.outputs.now(m, id, req.EagerBlock)
+		if ok {
+			done(f)
+		}
+		return ok
+	}
 	return e.owner.AskBlock(ctx, id, func(block OwnedBlock, err error) {
-		if summed := !s.registry.outputs.checksums || block.CRC != nil; block.Path == "" && (summed || len(block.Mem) <= quickSum) {
+		if summed := !s.registry.outputs.checksums || block.CRC != nil; block.Path == "" && (summed || len(block.Mem) <= quick) {
 			done(s.found(ctx, e, id, block, err))
 			return
 		}
 		go func() { done(s.found(ctx, e, id, block, err)) }()
 	})
 }
-
-// quickSum is how many bytes have their checksum computed in some 10 µs: whoever brings them does that.
-const quickSum = 64 << 10
 
 // found is what is served of a block that its executor gave, or did not give.
 func (s *Service) found(ctx context.Context, e *Executor, id BlockID, block OwnedBlock, err error) Found {

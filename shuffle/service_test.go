@@ -94,7 +94,7 @@ func TestAsk(t *testing.T) {
 	n := newNode(t, RegistryOptions{}, owner)
 	n.commit(1, 1, []byte("from the file"))
 	path := writeFile(t, filepath.Join(n.dir, "rdd_0_1"), []byte("--a block on disk--"))
-	large := make([]byte, quickSum+1)
+	large := make([]byte, quick+1)
 	owner.blocks = map[string]OwnedBlock{
 		"test_0weight1": {Mem: []byte("weights")},
 		"empty":         {},

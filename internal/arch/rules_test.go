@@ -33,7 +33,7 @@ var allowed = map[string][]string{
 	"weft/shuffle/mem":           {"weft/shuffle/quota", "weft/shuffle", "weft/shuffle/serve", "weft/internal/metrics", "weft/internal/invariants"},
 	"weft/shuffle/serve":         {"weft/shuffle/quota", "weft/shuffle", "weft/internal/metrics", "weft/internal/invariants"},
 	"weft/shuffle/transporttest": {"weft/shuffle", "weft/internal/..."},
-	"weft/shuffle":               {"weft/shuffle/crc32c", "weft/shuffle/quota", "weft/shuffle/mempool", "weft/internal/metrics", "weft/internal/invariants", "weft/internal/pb/blockpb"},
+	"weft/shuffle":               {"weft/shuffle/crc32c", "weft/shuffle/quota", "weft/shuffle/mempool", "weft/internal/metrics", "weft/internal/invariants", "weft/internal/pb/blockpb", "weft/internal/sockio"},
 	"weft/shuffle/crc32c":        {},                                                 // arithmetic on bytes
 	"weft/shuffle/flow":          {},                                                 // a state machine: no clock, no I/O, nothing of what moves
 	"weft/shuffle/lifeline":      {},                                                 // one silent connection: it knows nothing of Spark or blocks

@@ -44,3 +44,12 @@ func result(n uintptr, errno syscall.Errno) (int, error) {
 	}
 	return int(n), nil
 }
+
+// callReadCached is preadv2(2) of one slice, which is not empty, with RWF_NOWAIT.
+func callReadCached(fd int, p []byte, off int64) (int, error) {
+	iov := unix.Iovec{Base: &p[0]}
+	iov.SetLen(len(p))
+	n, _, errno := unix.RawSyscall6(unix.SYS_PREADV2, uintptr(fd), uintptr(unsafe.Pointer(&iov)), 1, uintptr(off), 0, unix.RWF_NOWAIT)
+	runtime.KeepAlive(p)
+	return result(n, errno)
+}

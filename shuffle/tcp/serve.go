@@ -251,7 +251,7 @@ func (c *server) serveLocate(m *peerpb.Locate, size int) error {
 	if err != nil {
 		return fmt.Errorf("a frame that does not parse: %w", err)
 	}
-	req := &shuffle.LocateRequest{App: g.key.app, Executor: m.GetExecutorId(), Blocks: blocks, EagerBlock: int(m.GetEagerBlock())}
+	req := &shuffle.LocateRequest{App: g.key.app, Executor: m.GetExecutorId(), Blocks: blocks, EagerBlock: int(min(m.GetEagerBlock(), m.GetEagerBytes(), maxEager))}
 	id, room := m.GetId(), int(min(m.GetEagerBytes(), maxEager))
 	done, refused := c.locating(g, size+blockSize*len(blocks))
 	if refused != nil {
