@@ -63,7 +63,7 @@ test: test-unit fuzz test-java test-rdma test-spark ## Run all tests, on all Spa
 test-unit: setup ## Run the Go tests, with the race detector and all assertions
 	go vet -tags invariants,e2e,rdma ./...
 	go test -race -tags invariants ./...
-	go test -tags invariants ./internal/sockio ./jvmbridge ./shuffle/tcp # its system calls are others under the race detector
+	go test -tags invariants ./internal/sockio ./jvmbridge ./shuffle ./shuffle/tcp # its system calls are others under the race detector
 
 .PHONY: fuzz
 fuzz: setup ## Run each fuzz target of the Go code on 20000 inputs, or on INPUTS=1000000

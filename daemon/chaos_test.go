@@ -300,7 +300,7 @@ func (f faultySources) Locate(ctx context.Context, req *shuffle.LocateRequest) (
 	return transporttest.FaultySource(f.Source, f.byApp[req.App.ID]).Locate(ctx, req)
 }
 
-func (f faultySources) Ask(ctx context.Context, req *shuffle.LocateRequest, done func(shuffle.Found)) bool {
+func (f faultySources) Ask(ctx context.Context, req *shuffle.LocateRequest, done func([]shuffle.Found)) bool {
 	return transporttest.FaultySource(f.Source, f.byApp[req.App.ID]).Ask(ctx, req, done)
 }
 

@@ -69,7 +69,7 @@ func (p *probe) Locate(ctx context.Context, req *shuffle.LocateRequest) ([]shuff
 }
 
 // Ask implements shuffle.Source: the probe block is for Locate.
-func (p *probe) Ask(ctx context.Context, req *shuffle.LocateRequest, done func(shuffle.Found)) bool {
+func (p *probe) Ask(ctx context.Context, req *shuffle.LocateRequest, done func([]shuffle.Found)) bool {
 	return req.App != shuffle.ProbeApp && p.Source.Ask(ctx, req, done)
 }
 

@@ -31,7 +31,7 @@ func (r *rig) ask(ctx context.Context, names ...string) []shuffle.Found {
 func (r *rig) askOf(ctx context.Context, executor string, names ...string) []shuffle.Found {
 	req, service := request(executor, names...), shuffle.NewService(r.registry)
 	got := make(chan shuffle.Found, 1)
-	if service.Ask(ctx, req, func(f shuffle.Found) { got <- f }) {
+	if service.Ask(ctx, req, func(f []shuffle.Found) { got <- f[0] }) {
 		return []shuffle.Found{<-got}
 	}
 	found, err := service.Locate(ctx, req)

@@ -109,11 +109,11 @@ func (s *partitionSums) end(runs []partitions, known bool) {
 	}
 }
 
-// knows tells whether the sums of these partitions have been computed.
-func (s *partitionSums) knows(start, end uint32) bool {
+// knows tells whether the sums of the block's partitions have been computed.
+func (s *partitionSums) knows(block BlockID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for p := start; p < end; p++ {
+	for p := block.ReduceStart; p < block.ReduceEnd; p++ {
 		if !s.known.has(p) {
 			return false
 		}

@@ -2,65 +2,95 @@ package shuffle
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"weft/internal/sockio"
 )
 
 // quick is how many bytes are copied, or have their checksum computed, in some 10 µs: whoever has them to do does it.
-const quick = 64 << 10
+const quick = 128 << 10
 
-// quickBuffer is what a small block is read into.
+// quickBuffer is what blocks are read into that are answered at once. It is used again when each of them was given back.
 type quickBuffer struct {
 	b    [quick]byte
-	free func() // one function for all uses, so that a block costs no allocation
+	open atomic.Int32
+	free func() // gives one of the blocks back; one function for all, so that a block costs no allocation
 }
 
 var quickBuffers sync.Pool
 
-func getQuickBuffer() *quickBuffer {
-	if b, ok := quickBuffers.Get().(*quickBuffer); ok {
-		return b
+// getQuickBuffer is for so many blocks.
+func getQuickBuffer(blocks int) *quickBuffer {
+	b, ok := quickBuffers.Get().(*quickBuffer)
+	if !ok {
+		b = new(quickBuffer)
+		b.free = func() {
+			if b.open.Add(-1) == 0 {
+				quickBuffers.Put(b)
+			}
+		}
 	}
-	b := new(quickBuffer)
-	b.free = func() { quickBuffers.Put(b) }
+	b.open.Store(int32(blocks))
 	return b
 }
 
-// now answers a block of m of at most this many bytes from what is in memory: its file is open, its index read, its checksum known and its
-// bytes in the kernel's cache of pages. False: something of that has to be waited for, or the block is none of these, and locate answers.
-func (o *mapOutputs) now(m *mapOutput, block BlockID, most int) (Found, bool) {
-	if block.ReduceEnd > m.partitions {
-		return Found{}, false
-	}
+// now answers a request for blocks of m, each of which begins where the one before it ends, from what is in memory: the file is open, its index read, their
+// checksums known and their bytes in the kernel's cache of pages. nil: something of that has to be waited for, or they are more than is quick or
+// than is sent eagerly, or none of these; locate answers then.
+func (o *mapOutputs) now(m *mapOutput, req *LocateRequest) []Found {
 	file := o.files.acquire(m)
 	if file == nil {
-		return Found{}, false
+		return nil
 	}
 	defer file.unref()
 	id, err := file.id()
 	if err != nil {
-		return Found{}, false
+		return nil
 	}
 	l := o.layouts.get(m, id)
 	if l == nil {
-		return Found{}, false
+		return nil
 	}
-	at := l.index.offset(block.ReduceStart)
-	f := Found{Length: l.index.offset(block.ReduceEnd) - at}
-	if f.Length == 0 || f.Length > int64(min(most, quick)) {
-		return Found{}, false
+	found, begin, end := l.now(m.partitions, req)
+	if found == nil {
+		return nil
 	}
-	if l.sums != nil {
-		if !l.sums.knows(block.ReduceStart, block.ReduceEnd) {
-			return Found{}, false
+	buffer := getQuickBuffer(len(found))
+	bytes := buffer.b[:end-begin]
+	if n, err := sockio.ReadCached(file.fd, bytes, begin); err != nil || n < len(bytes) {
+		quickBuffers.Put(buffer)
+		return nil
+	}
+	for i := range found {
+		f := &found[i]
+		f.Mem, bytes, f.Close = bytes[:f.Length:f.Length], bytes[f.Length:], buffer.free
+	}
+	return found
+}
+
+// now finds the blocks without their bytes, which are those from begin to end of the data file.
+func (l *layout) now(partitions uint32, req *LocateRequest) (found []Found, begin, end int64) {
+	most := int64(min(req.EagerBytes, quick))
+	for i, block := range req.Blocks {
+		if block.ReduceEnd > partitions {
+			return nil, 0, 0
 		}
-		f.CRC, f.Checked = l.sums.of(l.index, block.ReduceStart, block.ReduceEnd), true
+		from, to := l.index.offset(block.ReduceStart), l.index.offset(block.ReduceEnd)
+		if i == 0 {
+			begin, end = from, from
+		}
+		if from != end || from == to || to-from > int64(req.EagerBlock) || to-begin > most || l.sums != nil && !l.sums.knows(block) {
+			return nil, 0, 0
+		}
+		end = to
 	}
-	buffer := getQuickBuffer()
-	f.Mem, f.Close = buffer.b[:f.Length], buffer.free
-	if n, err := sockio.ReadCached(file.fd, f.Mem, at); err != nil || n < len(f.Mem) {
-		buffer.free()
-		return Found{}, false
+	found = make([]Found, len(req.Blocks))
+	for i, block := range req.Blocks {
+		f := &found[i]
+		f.Length = l.index.offset(block.ReduceEnd) - l.index.offset(block.ReduceStart)
+		if l.sums != nil {
+			f.CRC, f.Checked = l.sums.of(l.index, block.ReduceStart, block.ReduceEnd), true
+		}
 	}
-	return f, true
+	return found, begin, end
 }

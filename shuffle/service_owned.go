@@ -44,9 +44,9 @@ func (s *Service) open(ctx context.Context, e *Executor, id BlockID) Found {
 	return s.found(ctx, e, id, block, err)
 }
 
-// Ask implements Source: a block of a map output that can be read at once, and one that only the executor has.
-func (s *Service) Ask(ctx context.Context, req *LocateRequest, done func(Found)) bool {
-	if len(req.Blocks) != 1 {
+// Ask implements Source: for blocks of one map output that can be read at once, and for one that only the executor has.
+func (s *Service) Ask(ctx context.Context, req *LocateRequest, done func([]Found)) bool {
+	if len(req.Blocks) == 0 {
 		return false
 	}
 	e, refused := s.registry.find(req.App, req.Executor)
@@ -54,24 +54,34 @@ func (s *Service) Ask(ctx context.Context, req *LocateRequest, done func(Found))
 		return false // Locate says why
 	}
 	id := req.Blocks[0]
+	if sameMapOutput(req.Blocks) < len(req.Blocks) {
+		return false
+	}
 	if id.IsShuffle() {
-		m := e.mapOutput(id.Shuffle, id.Map)
-		if m == nil {
-			return false
-		}
-		f, ok := s.registry.outputs.now(m, id, req.EagerBlock)
-		if ok {
-			done(f)
-		}
-		return ok
+		return s.readNow(e, req, done)
 	}
 	return e.owner.AskBlock(ctx, id, func(block OwnedBlock, err error) {
+		answer := func() { done([]Found{s.found(ctx, e, id, block, err)}) }
 		if summed := !s.registry.outputs.checksums || block.CRC != nil; block.Path == "" && (summed || len(block.Mem) <= quick) {
-			done(s.found(ctx, e, id, block, err))
-			return
+			answer()
+		} else {
+			go answer()
 		}
-		go func() { done(s.found(ctx, e, id, block, err)) }()
 	})
+}
+
+// readNow answers a request for blocks of one map output if it can be answered at once.
+func (s *Service) readNow(e *Executor, req *LocateRequest, done func([]Found)) bool {
+	m := e.mapOutput(req.Blocks[0].Shuffle, req.Blocks[0].Map)
+	if m == nil {
+		return false
+	}
+	found := s.registry.outputs.now(m, req)
+	if found == nil {
+		return false
+	}
+	done(found)
+	return true
 }
 
 // found is what is served of a block that its executor gave, or did not give.

@@ -104,7 +104,7 @@ func TestAsk(t *testing.T) {
 	request := func(ids ...BlockID) *LocateRequest { return &LocateRequest{App: n.app, Executor: "1", Blocks: ids} }
 	for name, want := range map[string]string{"test_0weight1": "weights", "empty": "", "rdd_0_1": "a block on disk", "large": string(large)} {
 		got := make(chan Found, 1)
-		if !n.Ask(t.Context(), request(named(name)...), func(f Found) { got <- f }) {
+		if !n.Ask(t.Context(), request(named(name)...), func(f []Found) { got <- f[0] }) {
 			t.Fatalf("%s was not asked for", name)
 		}
 		f := <-got
@@ -114,14 +114,14 @@ func TestAsk(t *testing.T) {
 		n.expect(f, []byte(want))
 	}
 	got := make(chan Found, 1)
-	if !n.Ask(t.Context(), request(named("nowhere")...), func(f Found) { got <- f }) {
+	if !n.Ask(t.Context(), request(named("nowhere")...), func(f []Found) { got <- f[0] }) {
 		t.Fatal("a block that the executor has not was not asked for")
 	}
 	n.expectReason(<-got, ReasonNotFound)
 
 	stranger := request(named("test_0weight1")...)
 	stranger.App.Token[0]++
-	never := func(Found) { t.Error("an answer to a question that was not asked") }
+	never := func([]Found) { t.Error("an answer to a question that was not asked") }
 	for name, req := range map[string]*LocateRequest{
 		"of a map output": request(reduces(1, 1, 0, 1)),
 		"of two blocks":   request(named("test_0weight1", "empty")...),

@@ -62,7 +62,8 @@ type LocateRequest struct {
 	App        App
 	Executor   string
 	Blocks     []BlockID // shuffle blocks first, then the others, as proto/block.proto numbers them
-	EagerBlock int       // the owner sends blocks of at most this many bytes eagerly
+	EagerBlock int       // the owner sends blocks of at most this many bytes eagerly,
+	EagerBytes int       // and no more than this of all; 0 at the reader, whose Conn is given the memory
 }
 
 // Located is the owner's answer for one block.
@@ -107,9 +108,10 @@ type Source interface {
 	// an error is closed by the caller, once. An error is told to the reader as the error of every block.
 	Locate(ctx context.Context, req *LocateRequest) ([]Found, error)
 
-	// Ask is Locate where no goroutine has to wait: for one block, for which its executor is asked. done is called once, by any goroutine, perhaps
-	// before Ask returns, and does not block. False: it is another request, or would have to wait. Then nothing was begun, and done is not called.
-	Ask(ctx context.Context, req *LocateRequest, done func(Found)) bool
+	// Ask is Locate where no goroutine has to wait: for blocks that lie ready in memory, and for one block for which its executor is asked. done is
+	// called once, by any goroutine, perhaps before Ask returns, and does not block. False: it is another request, or would have to wait. Then nothing was
+	// begun, and done is not called.
+	Ask(ctx context.Context, req *LocateRequest, done func([]Found)) bool
 }
 
 // Found is one block as its owner's daemon can serve it. Exactly one of File and Mem is set where Length > 0.

@@ -76,7 +76,7 @@ type memory []byte
 
 func (m memory) App(string) (shuffle.App, error) { return shuffle.ProbeApp, nil }
 
-func (memory) Ask(context.Context, *shuffle.LocateRequest, func(shuffle.Found)) bool { return false }
+func (memory) Ask(context.Context, *shuffle.LocateRequest, func([]shuffle.Found)) bool { return false }
 
 func (m memory) Locate(context.Context, *shuffle.LocateRequest) ([]shuffle.Found, error) {
 	return []shuffle.Found{{Length: int64(len(m)), Mem: m}}, nil

@@ -1,8 +1,8 @@
-// Package sockio reads and writes non-blocking sockets with few system calls' worth of cost.
+// Package sockio reads and writes non-blocking sockets, and reads what of a file is in memory, with few system calls' worth of cost.
 //
 // Go's scheduler is told of every system call that packages syscall and unix make. In a process that was idle the first one of them wakes the scheduler's
 // monitor thread, which then looks every 20 µs for what blocks: a daemon that is asked for a small block now and then spent more on that than on the block. A call
-// on a socket that never blocks, and that moves few bytes, needs no monitor: here it is made directly. One that moves many bytes, during which the
+// that never blocks, and that moves few bytes, needs no monitor: here it is made directly. One that moves many bytes, during which the
 // scheduler should not be kept waiting, goes the usual way. As long as the monitor sleeps, nothing takes the processor from a goroutine that only computes; whatever
 // does so for long makes announced calls, too (it maps memory, or reads a file), or is as short as the checksum of one block.
 //

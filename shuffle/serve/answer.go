@@ -29,9 +29,9 @@ func Find(ctx context.Context, src shuffle.Source, req *shuffle.LocateRequest) [
 // Ask is Find where no goroutine has to wait (shuffle.Source.Ask). False: nothing was begun.
 func Ask(ctx context.Context, src shuffle.Source, req *shuffle.LocateRequest, done func([]shuffle.Found)) bool {
 	ctx, cancel := context.WithTimeout(ctx, FindLimit)
-	begun := src.Ask(ctx, req, func(found shuffle.Found) {
+	begun := src.Ask(ctx, req, func(found []shuffle.Found) {
 		cancel()
-		done([]shuffle.Found{found})
+		done(found)
 	})
 	if !begun {
 		cancel()
@@ -68,6 +68,7 @@ func isEager(f *shuffle.Found, eagerBlock, room int) bool {
 // answer, and returns it with the bytes of eager in use.
 func (t *Table) Answer(share quota.Share, found []shuffle.Found, eagerBlock int, eager []byte, answer []shuffle.Located, hold func(i int)) ([]shuffle.Located, int) {
 	used, blocks, now := 0, 0, time.Now()
+	read := 0        // the bytes of the blocks before it are in eager
 	var held []Block // one allocation for all that are to come
 	for i := range found {
 		f := &found[i]
@@ -77,7 +78,13 @@ func (t *Table) Answer(share quota.Share, found []shuffle.Found, eagerBlock int,
 			l = shuffle.Located{Err: f.Err}
 		case isEager(f, eagerBlock, len(eager)-used) || f.Length == 0:
 			l.EagerOff = used
-			if err := f.ReadAt(eager[used:used+int(f.Length)], 0); err != nil {
+			var err error
+			if i >= read {
+				var n int
+				n, err = readRun(found[i:], eagerBlock, eager[used:])
+				read = i + n
+			}
+			if err != nil {
 				l = shuffle.Located{Err: shuffle.ToBlockError(err)}
 			} else {
 				used += int(f.Length)
@@ -103,6 +110,27 @@ func (t *Table) Answer(share quota.Share, found []shuffle.Found, eagerBlock int,
 	}
 	t.count(blocks, int64(used))
 	return answer, used
+}
+
+// readRun reads the first block into to, and with it those that follow, are eager, and lie one behind the other in the same file. It gives their number. The error
+// is the first one's, which is alone then.
+func readRun(found []shuffle.Found, eagerBlock int, to []byte) (int, error) {
+	first, n := &found[0], 1
+	length := int(first.Length)
+	for n < len(found) && first.File != nil {
+		next := &found[n]
+		if !isEager(next, eagerBlock, len(to)-length) || next.Length > 0 && (next.File != first.File || next.Offset != first.Offset+int64(length)) {
+			break
+		}
+		length += int(next.Length)
+		n++
+	}
+	if n > 1 {
+		if _, err := first.File.ReadAt(to[:length], first.Offset); err == nil {
+			return n, nil
+		}
+	}
+	return 1, first.ReadAt(to[:first.Length], 0)
 }
 
 func closeAll(found []shuffle.Found) {

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -53,6 +56,63 @@ func TestAnswer(t *testing.T) {
 	}
 	if n := testutil.ToFloat64(m.BytesTotal("tcp", metrics.Served)); n != 300 {
 		t.Errorf("%v bytes counted", n)
+	}
+}
+
+// Neighbours in a file are read together, and each has its own fate.
+func TestNeighboursInAFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "data")
+	if err := os.WriteFile(path, []byte("aaabbbbcc"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	other, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	block := func(of *os.File, at, n int64) shuffle.Found { return shuffle.Found{File: of, Offset: at, Length: n} }
+	empty := shuffle.Found{Offset: 7}
+	for name, c := range map[string]struct {
+		found []shuffle.Found
+		room  int
+		want  string
+		fails int // block; -1: none
+	}{
+		"all of it":         {[]shuffle.Found{block(file, 0, 3), block(file, 3, 4), block(file, 7, 2)}, 100, "aaabbbbcc", -1},
+		"with an empty one": {[]shuffle.Found{block(file, 3, 4), empty, block(file, 7, 2)}, 100, "bbbbcc", -1},
+		"a gap":             {[]shuffle.Found{block(file, 0, 3), block(file, 7, 2)}, 100, "aaacc", -1},
+		"back again":        {[]shuffle.Found{block(file, 3, 4), block(file, 0, 3)}, 100, "bbbbaaa", -1},
+		"two files":         {[]shuffle.Found{block(file, 0, 3), block(other, 3, 4)}, 100, "aaabbbb", -1},
+		"room for some":     {[]shuffle.Found{block(file, 0, 3), block(file, 3, 4), block(file, 7, 2)}, 5, "aaacc", -1},
+		"the last one cut":  {[]shuffle.Found{block(file, 0, 3), block(file, 3, 4), block(file, 7, 3)}, 100, "aaabbbb", 2},
+		"one failed before": {[]shuffle.Found{block(file, 0, 3), {Err: shuffle.Errorf(shuffle.ReasonNotFound, "gone")}, block(file, 3, 4)}, 100, "aaabbbb", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			table := serve.NewTable(metrics.NewSet(), "tcp", 0)
+			defer table.Close()
+			eager, found := make([]byte, c.room), slices.Clone(c.found)
+			got, used := table.Answer(quota.Share{}, found, 100, eager, nil, nil)
+			if string(eager[:used]) != c.want {
+				t.Errorf("%q, want %q", eager[:used], c.want)
+			}
+			at := 0
+			for i, l := range got {
+				if (l.Err != nil) != (i == c.fails) {
+					t.Errorf("block %d: %v", i, l.Err)
+				}
+				if l.Err == nil && l.Handle == 0 {
+					if l.EagerOff != at {
+						t.Errorf("block %d is at %d, want %d", i, l.EagerOff, at)
+					}
+					at += int(l.Length)
+				}
+			}
+		})
 	}
 }
 

@@ -86,7 +86,7 @@ type plainSource struct {
 
 func (p plainSource) App(id string) (shuffle.App, error) { return shuffle.App{ID: id}, nil }
 
-func (plainSource) Ask(context.Context, *shuffle.LocateRequest, func(shuffle.Found)) bool {
+func (plainSource) Ask(context.Context, *shuffle.LocateRequest, func([]shuffle.Found)) bool {
 	return false
 }
 

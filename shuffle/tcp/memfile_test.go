@@ -21,7 +21,7 @@ type memFile struct {
 
 func (m memFile) App(id string) (shuffle.App, error) { return shuffle.App{ID: id}, nil }
 
-func (memFile) Ask(context.Context, *shuffle.LocateRequest, func(shuffle.Found)) bool { return false }
+func (memFile) Ask(context.Context, *shuffle.LocateRequest, func([]shuffle.Found)) bool { return false }
 
 func (m memFile) Locate(_ context.Context, req *shuffle.LocateRequest) ([]shuffle.Found, error) {
 	found := make([]shuffle.Found, len(req.Blocks))

@@ -21,7 +21,7 @@ type stalling struct {
 	app string
 }
 
-func (s stalling) Ask(context.Context, *shuffle.LocateRequest, func(shuffle.Found)) bool {
+func (s stalling) Ask(context.Context, *shuffle.LocateRequest, func([]shuffle.Found)) bool {
 	return false
 }
 

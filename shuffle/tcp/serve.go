@@ -18,8 +18,8 @@ import (
 	"weft/shuffle/serve"
 )
 
-// server is the answering side of a connection. One goroutine reads requests, the outbox sends. A Locate is resolved on a goroutine of its own, but one that only an executor can
-// answer: who has its answer sends it on.
+// server is the answering side of a connection. One goroutine reads requests, the outbox sends. A Locate is answered by the
+// reader where all of it lies ready, and by who brings the answer of the executor that alone can give it; any other is resolved on a goroutine of its own.
 type server struct {
 	*Server
 	wire *wire
@@ -241,7 +241,7 @@ func (c *server) locating(g *group, size int) (done func(), refused *shuffle.Blo
 	}, nil
 }
 
-// serveLocate has a request of so many bytes resolved: on a goroutine of its own, or by whoever has the executor's answer. An error ends the connection.
+// serveLocate has a request of so many bytes resolved: at once, by whoever has the executor's answer, or on a goroutine of its own. An error ends the connection.
 func (c *server) serveLocate(m *peerpb.Locate, size int) error {
 	g, err := c.app(m.GetOpen())
 	if err != nil {
@@ -251,8 +251,8 @@ func (c *server) serveLocate(m *peerpb.Locate, size int) error {
 	if err != nil {
 		return fmt.Errorf("a frame that does not parse: %w", err)
 	}
-	req := &shuffle.LocateRequest{App: g.key.app, Executor: m.GetExecutorId(), Blocks: blocks, EagerBlock: int(min(m.GetEagerBlock(), m.GetEagerBytes(), maxEager))}
-	id, room := m.GetId(), int(min(m.GetEagerBytes(), maxEager))
+	req := &shuffle.LocateRequest{App: g.key.app, Executor: m.GetExecutorId(), Blocks: blocks, EagerBlock: int(m.GetEagerBlock()), EagerBytes: int(min(m.GetEagerBytes(), maxEager))}
+	id, room := m.GetId(), req.EagerBytes
 	done, refused := c.locating(g, size+blockSize*len(blocks))
 	if refused != nil {
 		return c.answer(g, id, serve.Refuse(len(blocks), refused), req.EagerBlock, 0, nil)

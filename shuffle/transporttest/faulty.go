@@ -206,14 +206,14 @@ func (f *faultySource) Locate(ctx context.Context, req *shuffle.LocateRequest) (
 	return f.Source.Locate(ctx, req)
 }
 
-func (f *faultySource) Ask(ctx context.Context, req *shuffle.LocateRequest, done func(shuffle.Found)) bool {
+func (f *faultySource) Ask(ctx context.Context, req *shuffle.LocateRequest, done func([]shuffle.Found)) bool {
 	if len(req.Blocks) != 1 {
 		return false
 	}
 	r := f.script.next("serve")
 	go func() {
 		if err := r.before(ctx); err != nil {
-			done(shuffle.Found{Err: shuffle.ToBlockError(err)})
+			done([]shuffle.Found{{Err: shuffle.ToBlockError(err)}})
 			return
 		}
 		if f.Source.Ask(ctx, req, done) {
@@ -223,7 +223,7 @@ func (f *faultySource) Ask(ctx context.Context, req *shuffle.LocateRequest, done
 		if err != nil {
 			found = []shuffle.Found{{Err: shuffle.ToBlockError(err)}}
 		}
-		done(found[0])
+		done(found)
 	}()
 	return true
 }

@@ -187,7 +187,7 @@ func (s *Source) App(id string) (shuffle.App, error) {
 func (s *Source) Open() int { return int(s.open.Load()) }
 
 // Ask implements shuffle.Source, for every request for one block: with the answer before it returns, or after Stop later.
-func (s *Source) Ask(ctx context.Context, req *shuffle.LocateRequest, done func(shuffle.Found)) bool {
+func (s *Source) Ask(ctx context.Context, req *shuffle.LocateRequest, done func([]shuffle.Found)) bool {
 	if len(req.Blocks) != 1 {
 		return false
 	}
@@ -199,7 +199,7 @@ func (s *Source) Ask(ctx context.Context, req *shuffle.LocateRequest, done func(
 		if err != nil {
 			found = []shuffle.Found{{Err: shuffle.ToBlockError(err)}}
 		}
-		done(found[0])
+		done(found)
 	}
 	if stopped {
 		go answer()

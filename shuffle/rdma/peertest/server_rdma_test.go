@@ -32,7 +32,7 @@ type oneFile struct {
 
 func (s oneFile) App(string) (shuffle.App, error) { return theApp, nil }
 
-func (oneFile) Ask(context.Context, *shuffle.LocateRequest, func(shuffle.Found)) bool { return false }
+func (oneFile) Ask(context.Context, *shuffle.LocateRequest, func([]shuffle.Found)) bool { return false }
 
 func (s oneFile) Locate(_ context.Context, req *shuffle.LocateRequest) ([]shuffle.Found, error) {
 	found := make([]shuffle.Found, len(req.Blocks))

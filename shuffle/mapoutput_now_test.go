@@ -1,0 +1,132 @@
+package shuffle
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"weft/internal/sockio"
+)
+
+// askNow asks for blocks of which the reader takes so many bytes each and all together; nil: that is for Locate.
+func (n *node) askNow(eagerBlock, eagerBytes int, ids ...BlockID) (found []Found) {
+	n.t.Helper()
+	req := &LocateRequest{App: n.app, Executor: "1", Blocks: ids, EagerBlock: eagerBlock, EagerBytes: eagerBytes}
+	begun := n.Ask(n.t.Context(), req, func(f []Found) { found = f })
+	if begun != (found != nil) {
+		n.t.Fatalf("Ask says %v, and answers %v", begun, found)
+	}
+	return found
+}
+
+// needsCachedReads skips where a directory's file system cannot tell what it has in memory.
+func needsCachedReads(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.Open(path)
+	must(t, err)
+	defer f.Close()
+	if _, err := sockio.ReadCached(int(f.Fd()), make([]byte, 1), 0); errors.Is(err, unix.EOPNOTSUPP) {
+		t.Skipf("%s: its file system has no RWF_NOWAIT", path)
+	}
+}
+
+// Neighbours in one map output whose bytes are in memory are answered at once, together.
+func TestReadNow(t *testing.T) {
+	n := newNode(t, RegistryOptions{}, &stubOwner{})
+	parts := [][]byte{[]byte("abc"), []byte("defg"), []byte("hi"), nil, []byte("j")}
+	o := n.commit(1, 1, parts...)
+	needsCachedReads(t, o.Data)
+	n.commit(1, 2, parts...)
+	one := reduces(1, 1, 0, 1)
+	if n.askNow(100, 100, one) != nil {
+		t.Error("a map output that was never opened was answered at once")
+	}
+	for _, f := range n.locateBlocks(reduces(1, 1, 0, 1), reduces(1, 1, 1, 5), reduces(1, 2, 0, 1)) {
+		f.Close()
+	}
+	for name, ids := range map[string][]BlockID{
+		"one": {one}, "a range": {reduces(1, 1, 0, 5)}, "neighbours": {one, reduces(1, 1, 1, 2), reduces(1, 1, 2, 5)},
+	} {
+		got := n.askNow(100, 100, ids...)
+		if len(got) != len(ids) {
+			t.Fatalf("%s: %d answers", name, len(got))
+		}
+		for i, f := range got {
+			if !f.Checked {
+				t.Errorf("%s: %v has no checksum", name, ids[i])
+			}
+			n.expect(f, bytes.Join(parts[ids[i].ReduceStart:ids[i].ReduceEnd], nil))
+		}
+	}
+	for name, ids := range map[string][]BlockID{
+		"no neighbours":          {one, reduces(1, 1, 2, 3)},
+		"in another order":       {reduces(1, 1, 1, 2), one},
+		"of two map outputs":     {one, reduces(1, 2, 0, 1)},
+		"an empty one":           {reduces(1, 1, 3, 4)},
+		"one that it has not":    {reduces(1, 1, 4, 6)},
+		"without known checksum": {reduces(1, 2, 1, 2)},
+		"never registered":       {reduces(1, 3, 0, 1)},
+	} {
+		if n.askNow(100, 100, ids...) != nil {
+			t.Errorf("answered at once: %s", name)
+		}
+	}
+	if n.askNow(2, 100, one) != nil || n.askNow(100, 6, one, reduces(1, 1, 1, 2)) != nil {
+		t.Error("more than the reader takes was answered at once")
+	}
+	if n.registry.outputs.files.open != 2 || n.registry.outputs.files.idle.next == &n.registry.outputs.files.idle {
+		t.Error("a file is still in use")
+	}
+
+	must(t, os.Truncate(o.Data, 5))
+	if n.askNow(100, 100, one) != nil {
+		t.Error("a file that was cut was answered at once")
+	}
+	must(t, os.Remove(o.Data))
+	if n.askNow(100, 100, one) != nil {
+		t.Error("a file that was removed was answered at once")
+	}
+}
+
+// What one request was given stays as it is until all of it was given back, whatever is asked meanwhile.
+func TestReadNowKeepsWhatIsHeld(t *testing.T) {
+	n := newNode(t, RegistryOptions{}, &stubOwner{})
+	needsCachedReads(t, n.commit(1, 1, []byte("abc"), []byte("def"), []byte("ghi")).Data)
+	first, second, third := reduces(1, 1, 0, 1), reduces(1, 1, 1, 2), reduces(1, 1, 2, 3)
+	for _, f := range n.locateBlocks(first, second, third) {
+		f.Close()
+	}
+	held := n.askNow(100, 100, first, second)
+	held[0].Close()
+	for range 100 {
+		n.expect(n.askNow(100, 100, third)[0], []byte("ghi"))
+	}
+	n.expect(held[1], []byte("def"))
+}
+
+// What has to come from the disk is for who may wait.
+func TestReadNowDoesNotWait(t *testing.T) {
+	n := newNode(t, RegistryOptions{}, &stubOwner{})
+	content := bytes.Repeat([]byte("0123456789abcdef"), 4<<10)
+	o := n.commit(1, 1, content)
+	needsCachedReads(t, o.Data)
+	file, err := os.Open(o.Data)
+	must(t, err)
+	defer file.Close()
+	must(t, file.Sync())
+	id := reduces(1, 1, 0, 1)
+	for range 100 {
+		n.expect(n.locateBlocks(id)[0], content)
+		must(t, unix.Fadvise(int(file.Fd()), 0, 0, unix.FADV_DONTNEED))
+		found := n.askNow(len(content), len(content), id)
+		if found == nil {
+			n.expect(n.locateBlocks(id)[0], content)
+			return
+		}
+		n.expect(found[0], content)
+	}
+	t.Error("a file whose pages were dropped was answered at once, 100 times")
+}
