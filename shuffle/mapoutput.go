@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"weft/internal/sockio"
 )
 
 // MapOutput is what an executor tells about one map output it committed.
@@ -192,14 +194,14 @@ func (f *dataFile) id() (fileID, error) {
 	if f == nil {
 		return fileID{}, nil
 	}
-	var stat unix.Stat_t
-	if err := unix.Fstat(f.fd, &stat); err != nil {
+	var stat unix.Statx_t
+	if err := sockio.StatCached(f.fd, unix.STATX_INO|unix.STATX_NLINK|unix.STATX_SIZE, &stat); err != nil {
 		return fileID{}, fmt.Errorf("stat %s: %w", f.Name(), err)
 	}
 	if stat.Nlink == 0 {
 		return fileID{}, fmt.Errorf("%s: %w", f.Name(), errReplaced)
 	}
-	return fileID{dev: stat.Dev, ino: stat.Ino, size: stat.Size}, nil
+	return fileID{dev: unix.Mkdev(stat.Dev_major, stat.Dev_minor), ino: stat.Ino, size: int64(stat.Size)}, nil
 }
 
 // forget gives up everything kept about m.

@@ -34,7 +34,14 @@ func TestReadCached(t *testing.T) {
 	if n, err := sockio.ReadCached(fd, make([]byte, 10), int64(len(want)-4)); n != 4 || err != nil {
 		t.Errorf("beyond the end: %d, %v", n, err)
 	}
+	var stat unix.Statx_t
+	if err := sockio.StatCached(fd, unix.STATX_SIZE|unix.STATX_NLINK, &stat); err != nil || stat.Size != uint64(len(want)) || stat.Nlink != 1 {
+		t.Errorf("%+v, %v", stat, err)
+	}
 	file.Close()
+	if err := sockio.StatCached(fd, unix.STATX_SIZE, &stat); !errors.Is(err, unix.EBADF) {
+		t.Errorf("closed: %v", err)
+	}
 	if n, err := sockio.ReadCached(fd, make([]byte, 10), 0); n > 0 || !errors.Is(err, unix.EBADF) {
 		t.Errorf("closed: %d, %v", n, err)
 	}

@@ -53,3 +53,13 @@ func callReadCached(fd int, p []byte, off int64) (int, error) {
 	runtime.KeepAlive(p)
 	return result(n, errno)
 }
+
+// callStat is statx(2) of an open file.
+func callStat(fd, flags, mask int, to *unix.Statx_t) error {
+	var path [1]byte // the empty one
+	_, _, errno := unix.RawSyscall6(unix.SYS_STATX, uintptr(fd), uintptr(unsafe.Pointer(&path[0])), uintptr(flags), uintptr(mask), uintptr(unsafe.Pointer(to)), 0)
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
