@@ -10,6 +10,9 @@ import (
 // quick is how many bytes are copied, or have their checksum computed, in some 10 µs: whoever has them to do does it.
 const quick = 128 << 10
 
+// quickPartitions is of how many partitions the checksums are looked up, and put together, in that time or some times of it.
+const quickPartitions = 256
+
 // quickBuffer is what blocks are read into that are answered at once. It is used again when each of them was given back.
 type quickBuffer struct {
 	b    [quick]byte
@@ -68,13 +71,15 @@ func (o *mapOutputs) now(m *mapOutput, req *LocateRequest) []Found {
 	return found
 }
 
-// now finds the blocks without their bytes, which are those from begin to end of the data file.
+// now finds the blocks without their bytes, which are those from begin to end of the data file; nil as above.
 func (l *layout) now(partitions uint32, req *LocateRequest) (found []Found, begin, end int64) {
-	most := int64(min(req.EagerBytes, quick))
+	most, rest := int64(min(req.EagerBytes, quick)), uint32(quickPartitions)
 	for i, block := range req.Blocks {
-		if block.ReduceEnd > partitions {
+		n := block.ReduceEnd - block.ReduceStart
+		if block.ReduceEnd > partitions || n > rest {
 			return nil, 0, 0
 		}
+		rest -= n
 		from, to := l.index.offset(block.ReduceStart), l.index.offset(block.ReduceEnd)
 		if i == 0 {
 			begin, end = from, from

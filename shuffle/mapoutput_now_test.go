@@ -77,7 +77,13 @@ func TestReadNow(t *testing.T) {
 	if n.askNow(2, 100, one) != nil || n.askNow(100, 6, one, reduces(1, 1, 1, 2)) != nil {
 		t.Error("more than the reader takes was answered at once")
 	}
-	if n.registry.outputs.files.open != 2 || n.registry.outputs.files.idle.next == &n.registry.outputs.files.idle {
+	n.commit(1, 4, bytes.SplitAfter(bytes.Repeat([]byte("."), quickPartitions+1), []byte("."))[:quickPartitions+1]...)
+	n.expect(n.locateBlocks(reduces(1, 4, 0, quickPartitions+1))[0], bytes.Repeat([]byte("."), quickPartitions+1))
+	n.expect(n.askNow(1000, 1000, reduces(1, 4, 0, quickPartitions))[0], bytes.Repeat([]byte("."), quickPartitions))
+	if n.askNow(1000, 1000, reduces(1, 4, 0, quickPartitions+1)) != nil || n.askNow(1000, 1000, reduces(1, 4, 0, quickPartitions), reduces(1, 4, quickPartitions, quickPartitions+1)) != nil {
+		t.Error("blocks of many partitions were answered at once")
+	}
+	if n.registry.outputs.files.open != 3 || n.registry.outputs.files.idle.next == &n.registry.outputs.files.idle {
 		t.Error("a file is still in use")
 	}
 
