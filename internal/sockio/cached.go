@@ -13,9 +13,5 @@ func ReadCached(fd int, p []byte, off int64) (int, error) {
 
 // StatCached is statx(2) of an open file for mask, as this host knows the file: it never waits for a server.
 func StatCached(fd, mask int, to *unix.Statx_t) error {
-	const flags = unix.AT_EMPTY_PATH | unix.AT_STATX_DONT_SYNC
-	if !direct {
-		return unix.Statx(fd, "", flags, mask, to)
-	}
-	return callStat(fd, flags, mask, to)
+	return callStat(fd, unix.AT_EMPTY_PATH|unix.AT_STATX_DONT_SYNC, mask, to)
 }
