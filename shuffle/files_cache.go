@@ -3,6 +3,7 @@ package shuffle
 import (
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sys/unix"
@@ -33,7 +34,8 @@ type dataFile struct {
 	cache *fileCache
 	app   string // whose share it is of
 
-	key        *mapOutput // nil: closed at its last release
+	cold       atomic.Int32 // so many requests are not tried to be answered at once: its bytes were not in memory
+	key        *mapOutput   // nil: closed at its last release
 	refs       int
 	prev, next *dataFile // in the ring of idle ones, nil while in use
 

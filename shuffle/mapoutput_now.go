@@ -13,6 +13,10 @@ const quick = 128 << 10
 // quickPartitions is of how many partitions the checksums are looked up, and put together, in that time or some times of it.
 const quickPartitions = 256
 
+// coldRequests is how many requests for a file are left to others once its bytes were not in memory: finding that out begins to read them, which takes
+// some 100 µs.
+const coldRequests = 64
+
 // quickBuffer is what blocks are read into that are answered at once. It is used again when each of them was given back.
 type quickBuffer struct {
 	b    [quick]byte
@@ -41,11 +45,18 @@ func getQuickBuffer(blocks int) *quickBuffer {
 // checksums known and their bytes in the kernel's cache of pages. nil: something of that has to be waited for, or they are more than is quick or
 // than is sent eagerly, or none of these; locate answers then.
 func (o *mapOutputs) now(m *mapOutput, req *LocateRequest) []Found {
+	if req.EagerBlock == 0 || req.EagerBytes == 0 || len(req.Blocks) > quickPartitions {
+		return nil
+	}
 	file := o.files.acquire(m)
 	if file == nil {
 		return nil
 	}
 	defer file.unref()
+	if file.cold.Load() > 0 {
+		file.cold.Add(-1)
+		return nil
+	}
 	id, err := file.id()
 	if err != nil {
 		return nil
@@ -62,6 +73,7 @@ func (o *mapOutputs) now(m *mapOutput, req *LocateRequest) []Found {
 	bytes := buffer.b[:end-begin]
 	if n, err := sockio.ReadCached(file.fd, bytes, begin); err != nil || n < len(bytes) {
 		quickBuffers.Put(buffer)
+		file.cold.Store(coldRequests)
 		return nil
 	}
 	for i := range found {

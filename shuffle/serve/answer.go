@@ -68,8 +68,8 @@ func isEager(f *shuffle.Found, eagerBlock, room int) bool {
 // answer, and returns it with the bytes of eager in use.
 func (t *Table) Answer(share quota.Share, found []shuffle.Found, eagerBlock int, eager []byte, answer []shuffle.Located, hold func(i int)) ([]shuffle.Located, int) {
 	used, blocks, now := 0, 0, time.Now()
-	read := 0        // the bytes of the blocks before it are in eager
-	var held []Block // one allocation for all that are to come
+	read, alone := 0, 0 // of the blocks before the one the bytes are in eager; those before the other are read one at a time
+	var held []Block    // one allocation for all that are to come
 	for i := range found {
 		f := &found[i]
 		l := shuffle.Located{Length: f.Length, CRC: f.CRC, Checked: f.Checked}
@@ -80,8 +80,15 @@ func (t *Table) Answer(share quota.Share, found []shuffle.Found, eagerBlock int,
 			l.EagerOff = used
 			var err error
 			if i >= read {
-				var n int
-				n, err = readRun(found[i:], eagerBlock, eager[used:])
+				n, length := 1, int(f.Length)
+				if i >= alone {
+					n, length = run(found[i:], eagerBlock, len(eager)-used)
+				}
+				err = readRun(f, eager[used:used+length])
+				if err != nil && n > 1 { // each has its own fate
+					alone, n = i+n, 1
+					err = readRun(f, eager[used:used+int(f.Length)])
+				}
 				read = i + n
 			}
 			if err != nil {
@@ -112,25 +119,25 @@ func (t *Table) Answer(share quota.Share, found []shuffle.Found, eagerBlock int,
 	return answer, used
 }
 
-// readRun reads the first block into to, and with it those that follow, are eager, and lie one behind the other in the same file. It gives their number. The error
-// is the first one's, which is alone then.
-func readRun(found []shuffle.Found, eagerBlock int, to []byte) (int, error) {
-	first, n := &found[0], 1
-	length := int(first.Length)
-	for n < len(found) && first.File != nil {
+// run is how many blocks at the beginning lie one behind the other in the same file and are eager, and their bytes. The first is eager.
+func run(found []shuffle.Found, eagerBlock, room int) (n, length int) {
+	first := &found[0]
+	n, length = 1, int(first.Length)
+	for ; n < len(found) && first.File != nil; n++ {
 		next := &found[n]
-		if !isEager(next, eagerBlock, len(to)-length) || next.Length > 0 && (next.File != first.File || next.Offset != first.Offset+int64(length)) {
+		if !isEager(next, eagerBlock, room-length) || next.Length > 0 && (next.File != first.File || next.Offset != first.Offset+int64(length)) {
 			break
 		}
 		length += int(next.Length)
-		n++
 	}
-	if n > 1 {
-		if _, err := first.File.ReadAt(to[:length], first.Offset); err == nil {
-			return n, nil
-		}
-	}
-	return 1, first.ReadAt(to[:first.Length], 0)
+	return n, length
+}
+
+// readRun fills to with the bytes of a run that begins with f.
+func readRun(f *shuffle.Found, to []byte) error {
+	whole := *f
+	whole.Length = int64(len(to))
+	return whole.ReadAt(to, 0)
 }
 
 func closeAll(found []shuffle.Found) {
