@@ -60,6 +60,8 @@ type mapOutputs struct {
 	layouts   *layoutCache
 	checksums bool
 	log       *slog.Logger
+
+	readCached func(fd int, p []byte, off int64) (int, error) // sockio.ReadCached, but in tests
 }
 
 // locate answers blocks, all of which are of m, in found. An answer that needs the data file holds a reference to it.
@@ -97,11 +99,7 @@ func (o *mapOutputs) tryLocate(ctx context.Context, dirs *localDirs, m *mapOutpu
 			found[i] = Found{Err: Errorf(ReasonNotFound, "%s: the map output has %d partitions", block, m.partitions)}
 			continue
 		}
-		f := Found{Offset: l.index.offset(block.ReduceStart), Checked: l.sums != nil}
-		f.Length = l.index.offset(block.ReduceEnd) - f.Offset
-		if l.sums != nil {
-			f.CRC = l.sums.of(l.index, block.ReduceStart, block.ReduceEnd)
-		}
+		f := l.find(block)
 		if f.Length > 0 {
 			f.File, f.Close = file.File, file.unref
 			refs++

@@ -19,6 +19,16 @@ type fileID struct {
 	size     int64
 }
 
+// find is where a block lies, and its checksum, which is known by now.
+func (l *layout) find(block BlockID) Found {
+	f := Found{Offset: l.index.offset(block.ReduceStart), Checked: l.sums != nil}
+	f.Length = l.index.offset(block.ReduceEnd) - f.Offset
+	if l.sums != nil {
+		f.CRC = l.sums.of(l.index, block.ReduceStart, block.ReduceEnd)
+	}
+	return f
+}
+
 const layoutOverhead = 400 // bytes of a layout beside its arrays, about
 
 // bytes is the memory that l holds.

@@ -3,8 +3,6 @@ package shuffle
 import (
 	"sync"
 	"sync/atomic"
-
-	"weft/internal/sockio"
 )
 
 // quick is how many bytes are copied, or have their checksum computed, in some 10 µs: whoever has them to do does it.
@@ -65,49 +63,42 @@ func (o *mapOutputs) now(m *mapOutput, req *LocateRequest) []Found {
 	if l == nil {
 		return nil
 	}
-	found, begin, end := l.now(m.partitions, req)
+	found := l.now(m.partitions, req)
 	if found == nil {
 		return nil
 	}
+	last := &found[len(found)-1]
+	begin := found[0].Offset
 	buffer := getQuickBuffer(len(found))
-	bytes := buffer.b[:end-begin]
-	if n, err := sockio.ReadCached(file.fd, bytes, begin); err != nil || n < len(bytes) {
+	bytes := buffer.b[:last.Offset+last.Length-begin]
+	if n, err := o.readCached(file.fd, bytes, begin); err != nil || n < len(bytes) {
 		quickBuffers.Put(buffer)
 		file.cold.Store(coldRequests)
 		return nil
 	}
 	for i := range found {
 		f := &found[i]
-		f.Mem, bytes, f.Close = bytes[:f.Length:f.Length], bytes[f.Length:], buffer.free
+		f.Mem, bytes, f.Offset, f.Close = bytes[:f.Length:f.Length], bytes[f.Length:], 0, buffer.free
 	}
 	return found
 }
 
-// now finds the blocks without their bytes, which are those from begin to end of the data file; nil as above.
-func (l *layout) now(partitions uint32, req *LocateRequest) (found []Found, begin, end int64) {
+// now finds where the blocks lie in the data file; nil as above.
+func (l *layout) now(partitions uint32, req *LocateRequest) []Found {
+	found := make([]Found, 0, len(req.Blocks))
 	most, rest := int64(min(req.EagerBytes, quick)), uint32(quickPartitions)
 	for i, block := range req.Blocks {
 		n := block.ReduceEnd - block.ReduceStart
-		if block.ReduceEnd > partitions || n > rest {
-			return nil, 0, 0
+		if block.ReduceEnd > partitions || n > rest || l.sums != nil && !l.sums.knows(block) {
+			return nil
 		}
-		rest -= n
-		from, to := l.index.offset(block.ReduceStart), l.index.offset(block.ReduceEnd)
-		if i == 0 {
-			begin, end = from, from
+		f := l.find(block)
+		follows := i == 0 || f.Offset == found[i-1].Offset+found[i-1].Length
+		if !follows || f.Length == 0 || f.Length > min(int64(req.EagerBlock), most) {
+			return nil
 		}
-		if from != end || from == to || to-from > int64(req.EagerBlock) || to-begin > most || l.sums != nil && !l.sums.knows(block) {
-			return nil, 0, 0
-		}
-		end = to
+		most, rest = most-f.Length, rest-n
+		found = append(found, f)
 	}
-	found = make([]Found, len(req.Blocks))
-	for i, block := range req.Blocks {
-		f := &found[i]
-		f.Length = l.index.offset(block.ReduceEnd) - l.index.offset(block.ReduceStart)
-		if l.sums != nil {
-			f.CRC, f.Checked = l.sums.of(l.index, block.ReduceStart, block.ReduceEnd), true
-		}
-	}
-	return found, begin, end
+	return found
 }

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 
 	"weft/internal/metrics"
+	"weft/internal/sockio"
 	"weft/shuffle/quota"
 )
 
@@ -111,6 +112,8 @@ func NewRegistry(opts RegistryOptions, m *metrics.Set, log *slog.Logger) *Regist
 			layouts:   newLayoutCache(opts.LayoutBytes),
 			checksums: !opts.SkipChecksums,
 			log:       log,
+
+			readCached: sockio.ReadCached,
 		},
 		quotas:  opts.Quotas,
 		metrics: m,

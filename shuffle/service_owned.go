@@ -53,10 +53,10 @@ func (s *Service) Ask(ctx context.Context, req *LocateRequest, done func([]Found
 	if refused != nil || e.departed.Load() {
 		return false // Locate says why
 	}
-	id := req.Blocks[0]
 	if sameMapOutput(req.Blocks) < len(req.Blocks) {
 		return false
 	}
+	id := req.Blocks[0]
 	if id.IsShuffle() {
 		return s.readNow(e, req, done)
 	}

@@ -3,8 +3,9 @@
 // Go's scheduler is told of every system call that packages syscall and unix make. In a process that was idle the first one of them wakes the scheduler's
 // monitor thread, which then looks every 20 µs for what blocks: a daemon that is asked for a small block now and then spent more on that than on the block. A call
 // that never blocks, and that moves few bytes, needs no monitor: here it is made directly. One that moves many bytes, during which the
-// scheduler should not be kept waiting, goes the usual way. As long as the monitor sleeps, nothing takes the processor from a goroutine that only computes; whatever
-// does so for long makes announced calls, too (it maps memory, or reads a file), or is as short as the checksum of one block.
+// scheduler should not be kept waiting, goes the usual way. As long as the monitor sleeps, nothing takes the processor from a goroutine that only computes, or makes
+// direct calls alone; whatever does so for long makes announced calls, too (it maps memory, or reads a file), is as short as the checksum of one block, or
+// allocates (who answers a peer's requests one after the other does), so that the garbage collector's next turn wakes the monitor.
 //
 // It refuses to wait: whoever calls does that, with syscall.RawConn.
 package sockio
