@@ -238,6 +238,11 @@ func TestAConnectionThatRests(t *testing.T) {
 			if l, err := locate(t, c, shuffle.App{}, ids[0]); err != nil || l.Err != nil {
 				t.Fatalf("%+v, %v", l, err)
 			}
+			for deadline := time.Now().Add(20 * time.Second); tcp.Sending(s); time.Sleep(time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatal("an answer that was read is being sent")
+				}
+			}
 			tcp.Tidy(s, 2*tcp.HandleIdle)
 		}
 	})
