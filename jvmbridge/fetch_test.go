@@ -141,6 +141,8 @@ func TestSmallPiecesForAPausedExecutor(t *testing.T) {
 	r := newRig(t, c, nil)
 	client := r.dial(t, bridgetest.Hello("app", "1"))
 	client.Pause()
+	resume := sync.OnceFunc(client.Resume)
+	t.Cleanup(resume)
 	var fetches []*bridgetest.Fetch
 	for range 3 * most / size {
 		m := fetchOf(true, "small")
@@ -151,8 +153,11 @@ func TestSmallPiecesForAPausedExecutor(t *testing.T) {
 		}
 		fetches = append(fetches, f)
 	}
-	eventually(t, "leases are out", func() bool { return r.budget.Usage()[metrics.Receive].Leases > most/size })
-	client.Resume()
+	eventually(t, "all was delivered, and leases are out", func() bool { // not those of fetches under way, which are given back
+		sessions := r.Sessions()
+		return len(sessions) == 1 && sessions[0].Fetches == 0 && r.budget.Usage()[metrics.Receive].Leases > most/size
+	})
+	resume()
 	for _, f := range fetches {
 		blocks, err := f.Wait(t.Context())
 		if err != nil || !bytes.Equal(blocks[0].Bytes, c.blocks["small"]) {

@@ -159,12 +159,10 @@ func (ft *fetch) send(d *shuffle.Delivery, last bool) {
 	for i, e := range d.Entries {
 		m.Block[i], m.Offset[i], m.Length[i] = uint32(e.Block), uint64(e.Offset), uint64(e.Length)
 	}
-	switch {
-	case d.Lease == nil:
-	case ft.fits(d):
-		m.Offset[0], m.Inline = 0, d.Lease.Bytes()[d.Entries[0].Offset-d.Lease.Offset():][:d.BlockLength]
-		defer d.Lease.Release()
-	default:
+	if ft.sendInside(m, d, last) {
+		return
+	}
+	if d.Lease != nil {
 		m.Segment = segmentOf(bridgepb.SegmentKind_SEGMENT_RECEIVE, d.Lease)
 		var ok bool
 		if m.Lease, ok = ses.leases.hand(d.Lease, len(d.Entries)); !ok {
@@ -174,10 +172,20 @@ func (ft *fetch) send(d *shuffle.Delivery, last bool) {
 	ses.out.send(&bridgepb.ToJvm{Kind: &bridgepb.ToJvm_Delivered{Delivered: m}}, last)
 }
 
-// fits tells whether a block, which is whole, goes inside the frame: who copies it out of there need not tell that it gives memory back, which
-// for a small block costs as much as to fetch it.
-func (ft *fetch) fits(d *shuffle.Delivery) bool {
-	return d.BlockLength > 0 && d.BlockLength <= int64(ft.inline) && d.Entries[0].Length == d.BlockLength && ft.fetches.ses.out.hasRoom(int(d.BlockLength))
+// sendInside sends a block, where it is small and whole, inside the frame that tells of it: who copies it out of there need not tell that it gives memory
+// back, which for a small block costs as much as to fetch it. False: it has to stay in its lease.
+func (ft *fetch) sendInside(m *bridgepb.Delivered, d *shuffle.Delivery, last bool) bool {
+	if d.Lease == nil || d.BlockLength == 0 || d.BlockLength > int64(ft.inline) || d.Entries[0].Length != d.BlockLength {
+		return false
+	}
+	offset := m.Offset[0]
+	m.Offset[0], m.Inline = 0, d.Lease.Bytes()[offset-uint64(d.Lease.Offset()):][:d.BlockLength]
+	if ft.fetches.ses.out.sendInRoom(&bridgepb.ToJvm{Kind: &bridgepb.ToJvm_Delivered{Delivered: m}}, len(m.Inline), last) {
+		d.Lease.Release()
+		return true
+	}
+	m.Offset[0], m.Inline = offset, nil
+	return false
 }
 
 // Failed implements shuffle.Sink.

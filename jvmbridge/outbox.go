@@ -48,6 +48,22 @@ func newOutbox(frames *net.UnixConn) *outbox {
 func (o *outbox) send(m *bridgepb.ToJvm, inline bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.sendLocked(m, inline)
+}
+
+// sendInRoom is send of a frame in which lie n bytes that could also stay where they are: false, and it is not sent, where too much waits already.
+func (o *outbox) sendInRoom(m *bridgepb.ToJvm, n int, inline bool) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.waiting)+o.writing+n > intakeStop {
+		return false
+	}
+	o.sendLocked(m, inline)
+	return true
+}
+
+// sendLocked is send. mu is held.
+func (o *outbox) sendLocked(m *bridgepb.ToJvm, inline bool) {
 	idle := len(o.waiting) == 0 && len(o.fds) == 0 && o.writing == 0
 	if o.queue(m); idle && inline {
 		o.writeSome()
@@ -100,13 +116,6 @@ func (o *outbox) writeSome() {
 	if len(o.waiting) == 0 && cap(o.waiting) > bufferKept {
 		o.waiting = nil
 	}
-}
-
-// hasRoom tells whether n bytes more may wait here that could also stay where they are.
-func (o *outbox) hasRoom(n int) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return len(o.waiting)+o.writing+n <= intakeStop
 }
 
 // waitForRoom blocks while too much waits. It returns at close too.

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net"
 	"os"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -92,19 +94,32 @@ func TestOutboxWakesRun(t *testing.T) {
 	<-ended
 }
 
-// What lies somewhere else is not put into an outbox from which nobody takes.
+// What could stay where it is is not put into an outbox from which nobody takes, however many come at a time.
 func TestOutboxHasRoom(t *testing.T) {
 	o, peer := outboxPair(t)
-	if !o.hasRoom(intakeStop) || o.hasRoom(intakeStop+1) {
-		t.Error("an empty outbox has not the room that it should have")
+	if o.sendInRoom(failed(1, intakeStop+1), intakeStop+1, false) || len(o.waiting) != 0 {
+		t.Error("more was sent than may wait")
 	}
-	o.send(failed(1, intakeStop/2), false) // nobody is in run
-	if !o.hasRoom(intakeStop/4) || o.hasRoom(intakeStop/2) {
-		t.Error("what waits does not count")
+	const part = intakeStop / 16
+	var sent atomic.Int64
+	var senders sync.WaitGroup
+	for range 100 {
+		senders.Go(func() {
+			if o.sendInRoom(failed(1, part), part, false) { // nobody is in run
+				sent.Add(1)
+			}
+		})
+	}
+	senders.Wait()
+	if n := sent.Load(); n != 15 { // with their headers
+		t.Errorf("%d of 16 frames were sent that have room", n)
 	}
 	ended := make(chan error)
 	go func() { ended <- o.run() }()
-	wantFailed(t, &frameReader{r: peer}, 1, intakeStop/2)
+	in := &frameReader{r: peer}
+	for range sent.Load() {
+		wantFailed(t, in, 1, part)
+	}
 	o.close()
 	<-ended
 }
