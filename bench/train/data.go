@@ -64,15 +64,17 @@ func (d Data) ready(ctx context.Context, model, dir string, cluster bool) (strin
 	return folder, os.Rename(made, folder)
 }
 
-// given is the user's folder, after it was verified; for hosts of this machine, which reach no others, what lies in HDFS is copied to dir.
+// given is the user's folder, after it was verified; for hosts of this machine, which reach no others, what lies in HDFS is copied to dir, unless
+// the same was copied before.
 func (d Data) given(ctx context.Context, dir string, cluster bool) (string, error) {
-	if _, err := data.Verify(ctx, d.Folder); err != nil {
+	report, err := data.Verify(ctx, d.Folder)
+	if err != nil {
 		return "", err
 	}
 	if cluster || !strings.Contains(d.Folder, "://") {
 		return d.Folder, nil
 	}
-	hash := sha256.Sum256([]byte(d.Folder))
+	hash := sha256.Sum256(fmt.Append(nil, report))
 	folder := filepath.Join(dir, fmt.Sprintf("hdfs-%x", hash[:6]))
 	if _, err := os.Stat(folder); err == nil {
 		return folder, nil
