@@ -15,7 +15,7 @@ func (x *fetch) begin() {
 		return
 	}
 	var lease *mempool.Lease
-	if n := x.eager(); n > 0 {
+	if n := x.eager(link); n > 0 {
 		var ok bool
 		if lease, ok = x.req.Arena.TryTake(n); !ok {
 			go x.connect()
@@ -32,7 +32,7 @@ func (x *fetch) connect() {
 	link, err := x.peers.get(x.ctx, x.req.App, x.req.Peer, x.req.Timeout)
 	var lease *mempool.Lease
 	if err == nil {
-		lease = x.reserve()
+		lease = x.reserve(link)
 	}
 	x.mu.Lock()
 	defer x.unlock()
@@ -51,7 +51,7 @@ func (x *fetch) locate(link *link, lease *mempool.Lease) {
 	var eager []byte
 	if lease != nil {
 		eager = lease.Bytes()
-		req.EagerBlock = x.opts.EagerBlock
+		req.EagerBlock = x.eagerBlock(link)
 	}
 	x.flying++
 	x.achieve()
@@ -94,19 +94,28 @@ func (x *fetch) checkProgress() {
 
 // eager is how much memory is set aside for small blocks at most. A block that is delivered in pieces needs a lease of its own, so there it
 // must be the only one.
-func (x *fetch) eager() int {
-	n := min(x.opts.EagerMax, len(x.req.Blocks)*x.opts.EagerBlock)
+func (x *fetch) eager(link *link) int {
+	n := min(x.opts.EagerMax, len(x.req.Blocks)*x.eagerBlock(link))
 	if n < leastEager || (x.req.Pieces && len(x.req.Blocks) > 1) {
 		return 0
 	}
 	return n
 }
 
+// eagerBlock is how long a block may be that comes along. A second round trip takes longer than to copy what one request may bring; so one that is asked for alone,
+// which keeps no others waiting, comes along where it is not read past all copies.
+func (x *fetch) eagerBlock(link *link) int {
+	if len(x.req.Blocks) == 1 && x.opts.EagerBlock > 0 && !link.direct() {
+		return x.opts.EagerMax
+	}
+	return x.opts.EagerBlock
+}
+
 const leastEager = 4 << 10 // bytes: less is not worth a lease
 
 // reserve leases memory for small blocks: as much as may be needed, else less, or none at all where the arena is full.
-func (x *fetch) reserve() *mempool.Lease {
-	for n := x.eager(); n >= leastEager; n /= 2 {
+func (x *fetch) reserve(link *link) *mempool.Lease {
+	for n := x.eager(link); n >= leastEager; n /= 2 {
 		if lease, ok := x.req.Arena.TryAlloc(n); ok {
 			return lease
 		}

@@ -156,31 +156,10 @@ func TestFetchChecksum(t *testing.T) {
 	t.Run("the owner has none", func(t *testing.T) {
 		r := newRig(t, "read 1 corrupt 3", 4*mib, fetchOptions())
 		r.src.Uncheck()
-		ids, data := r.src.Add(10 * kib)
+		ids, data := r.src.Add(40 * kib)
 		data[0][3] ^= 1
 		r.fetch(t.Context(), ids, nil).check(data, shuffle.ReasonNone)
 	})
-}
-
-// A single small block that is wanted in pieces, as by fetchBlockSync, comes with the answer: one round trip. Each of several needs a lease of its own.
-func TestFetchSmallInPieces(t *testing.T) {
-	for _, tt := range []struct {
-		lengths []int
-		reads   int
-	}{
-		{[]int{1}, 0},
-		{[]int{4 * kib}, 0},
-		{[]int{4*kib + 1}, 1},
-		{[]int{0}, 0},
-		{[]int{1, 1}, 2},
-	} {
-		r := newRig(t, "", 4*mib, fetchOptions())
-		ids, data := r.src.Add(tt.lengths...)
-		r.fetch(t.Context(), ids, inPieces).check(data, shuffle.ReasonNone)
-		if n := r.script.Count("read"); n != tt.reads {
-			t.Errorf("blocks of %d bytes took %d reads, want %d", tt.lengths, n, tt.reads)
-		}
-	}
 }
 
 // Blocks are read together as far as that leaves several reads for the streams: up to an eighth of the request, at least 256 KiB, at most a piece.

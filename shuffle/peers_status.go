@@ -20,6 +20,9 @@ func (l *link) moves() string {
 	return l.transport
 }
 
+// direct tells whether blocks are read out of the owner's memory now (Direct).
+func (l *link) direct() bool { return l.moves() != l.transport }
+
 // Status lists the connections that may be asked over, ordered by the peers' ids and their transports.
 func (p *Peers) Status() []PeerStatus {
 	p.mu.Lock()
