@@ -14,8 +14,8 @@ func (x *fetch) begin() {
 		go x.connect()
 		return
 	}
-	var lease *mempool.Lease
-	if n := x.eager(link); n > 0 {
+	lease := x.alone(link)
+	if n := x.eager(); n > 0 && lease == nil {
 		var ok bool
 		if lease, ok = x.req.Arena.TryTake(n); !ok {
 			go x.connect()
@@ -51,7 +51,10 @@ func (x *fetch) locate(link *link, lease *mempool.Lease) {
 	var eager []byte
 	if lease != nil {
 		eager = lease.Bytes()
-		req.EagerBlock = x.eagerBlock(link)
+		req.EagerBlock = x.opts.EagerBlock
+		if len(x.req.Blocks) == 1 {
+			req.EagerBlock = len(eager)
+		}
 	}
 	x.flying++
 	x.achieve()
@@ -94,28 +97,32 @@ func (x *fetch) checkProgress() {
 
 // eager is how much memory is set aside for small blocks at most. A block that is delivered in pieces needs a lease of its own, so there it
 // must be the only one.
-func (x *fetch) eager(link *link) int {
-	n := min(x.opts.EagerMax, len(x.req.Blocks)*x.eagerBlock(link))
+func (x *fetch) eager() int {
+	n := min(x.opts.EagerMax, len(x.req.Blocks)*x.opts.EagerBlock)
 	if n < leastEager || (x.req.Pieces && len(x.req.Blocks) > 1) {
 		return 0
 	}
 	return n
 }
 
-// eagerBlock is how long a block may be that comes along. A second round trip takes longer than to copy what one request may bring; so one that is asked for alone,
-// which keeps no others waiting, comes along where it is not read past all copies.
-func (x *fetch) eagerBlock(link *link) int {
-	if len(x.req.Blocks) == 1 && x.opts.EagerBlock > 0 && !link.direct() {
-		return x.opts.EagerMax
-	}
-	return x.opts.EagerBlock
-}
-
 const leastEager = 4 << 10 // bytes: less is not worth a lease
+
+// alone leases memory where it is plenty for a block that is asked for alone, which may then come along as long as it is: a second round trip takes longer than to
+// copy it, and no others are kept waiting. nil: there are others, none is to come along, it can be read past all copies, or memory is not plenty.
+func (x *fetch) alone(link *link) *mempool.Lease {
+	if len(x.req.Blocks) > 1 || x.eager() == 0 || link.direct() {
+		return nil
+	}
+	lease, _ := x.req.Arena.TrySpare(x.opts.EagerMax)
+	return lease
+}
 
 // reserve leases memory for small blocks: as much as may be needed, else less, or none at all where the arena is full.
 func (x *fetch) reserve(link *link) *mempool.Lease {
-	for n := x.eager(link); n >= leastEager; n /= 2 {
+	if lease := x.alone(link); lease != nil {
+		return lease
+	}
+	for n := x.eager(); n >= leastEager; n /= 2 {
 		if lease, ok := x.req.Arena.TryAlloc(n); ok {
 			return lease
 		}

@@ -46,9 +46,7 @@ func (m *lateMemory) NewRegion(number uint32, size int64) ([]byte, func() error,
 
 // A fetch that is cancelled while memory is being made for it ends at once for its executor; Wait returns when the memory was given back.
 func TestFetchCancelledInGrow(t *testing.T) {
-	opts := fetchOptions()
-	opts.EagerBlock = 0 // it is asked for before there is memory
-	r := newRig(t, "", 64*kib, opts)
+	r := newRig(t, "", 64*kib, fetchOptions())
 	memory := &lateMemory{asked: make(chan struct{}), may: make(chan struct{})}
 	r.budget = mempool.NewBudget(128 * kib)
 	r.arena = mempool.NewArena(mempool.ArenaOptions{Backing: memory, Budget: r.budget, Purpose: "late", RegionSize: 64 * kib, Max: 128 * kib})

@@ -47,7 +47,7 @@ func TestReadCached(t *testing.T) {
 		}
 		return
 	}
-	for _, part := range []struct{ at, n int }{{0, 1}, {1000, 64 << 10}, {1, 199 << 10}, {len(want) - 1, 1}} { // directly, and not
+	for _, part := range []struct{ at, n int }{{0, 1}, {1000, 128 << 10}, {1, 199 << 10}, {len(want) - 1, 1}} { // directly, and not
 		got := make([]byte, part.n)
 		if n, err := sockio.ReadCached(fd, got, int64(part.at)); n != part.n || err != nil || !bytes.Equal(got, want[part.at:part.at+part.n]) {
 			t.Errorf("%d bytes at %d: %d, %v, or others", part.n, part.at, n, err)

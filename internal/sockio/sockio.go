@@ -19,8 +19,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// much is how many bytes are copied in some 10 µs: what moves more is announced to the scheduler.
-const much = 64 << 10
+// much is how many bytes are copied in some 20 µs: what moves more is announced to the scheduler. The answer to a request of a hundred small blocks moves less.
+const much = 128 << 10
 
 // Reader is an io.Reader of a connection: as its own Read, without the wake-up. Used by one goroutine at a time.
 type Reader struct {

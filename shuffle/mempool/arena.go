@@ -123,6 +123,14 @@ func (a *Arena) TryTake(n int) (*Lease, bool) {
 	return l, l != nil
 }
 
+// TrySpare is TryTake while at most a quarter of the arena's memory is leased: for who does without where others may want it.
+func (a *Arena) TrySpare(n int) (*Lease, bool) {
+	if u := a.Usage(); u.Leased+int64(n) > u.Allocated/4 {
+		return nil, false
+	}
+	return a.TryTake(n)
+}
+
 // TryAlloc is Alloc without waiting for others: it fails where anybody waits already or there is no room. It may make a region.
 func (a *Arena) TryAlloc(n int) (*Lease, bool) {
 	if int64(n) > a.MaxLease() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"weft/shuffle/mempool"
@@ -64,24 +65,26 @@ func TestLeaseLargerThanTheShare(t *testing.T) {
 
 // Who has most does not take the empty regions of who has less, which would have to make them anew for each lease; the other way round he does.
 func TestEmptyRegionsOfWhoHasLess(t *testing.T) {
-	budget := mempool.NewBudgetOf(quota.New(4*mib, 75, nil))
-	greedy, modest := heldArena(t, budget, "greedy"), heldArena(t, budget, "modest")
-	alloc(t, modest, mib).Release() // leaves a region
-	one, two := alloc(t, greedy, mib), alloc(t, greedy, mib)
-	if l, ok := greedy.TryAlloc(mib); ok {
+	synctest.Test(t, func(t *testing.T) { // a region that nobody used for a while is taken: here no time passes
+		budget := mempool.NewBudgetOf(quota.New(4*mib, 75, nil))
+		greedy, modest := heldArena(t, budget, "greedy"), heldArena(t, budget, "modest")
+		alloc(t, modest, mib).Release() // leaves a region
+		one, two := alloc(t, greedy, mib), alloc(t, greedy, mib)
+		if l, ok := greedy.TryAlloc(mib); ok {
+			l.Release()
+			t.Error("the greedy got more than 75 % of what the modest leaves")
+		}
+		if got := budget.Usage()["modest"].Allocated; got != mib {
+			t.Errorf("the modest has %d bytes left", got)
+		}
+		one.Release()
+		two.Release()
+		l := alloc(t, modest, 2*mib)
+		if got := budget.Usage()["greedy"].Allocated; got > mib {
+			t.Errorf("the greedy keeps %d empty bytes that the modest needs", got)
+		}
 		l.Release()
-		t.Error("the greedy got more than 75 % of what the modest leaves")
-	}
-	if got := budget.Usage()["modest"].Allocated; got != mib {
-		t.Errorf("the modest has %d bytes left", got)
-	}
-	one.Release()
-	two.Release()
-	l := alloc(t, modest, 2*mib)
-	if got := budget.Usage()["greedy"].Allocated; got > mib {
-		t.Errorf("the greedy keeps %d empty bytes that the modest needs", got)
-	}
-	l.Release()
+	})
 }
 
 // Who has as much as the other, and waits while the other's regions become empty, gets them.
