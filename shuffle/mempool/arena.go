@@ -112,23 +112,26 @@ func (a *Arena) Alloc(ctx context.Context, n int) (*Lease, error) {
 }
 
 // TryTake is Alloc from the regions that there are: it makes none, and fails where anybody waits already or there is no room. It takes no time.
-func (a *Arena) TryTake(n int) (*Lease, bool) {
+func (a *Arena) TryTake(n int) (*Lease, bool) { return a.take(n, grain(int64(n))) }
+
+func (a *Arena) take(n int, align int64) (*Lease, bool) {
 	invariants.Check(n > 0, "a lease of %d bytes", n)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.closed || len(a.waiters) > 0 || int64(n) > MaxRegion {
 		return nil, false
 	}
-	l := a.place(int64(n))
+	l := a.place(int64(n), align)
 	return l, l != nil
 }
 
-// TrySpare is TryTake while at most a quarter of the arena's memory is leased: for who does without where others may want it.
+// TrySpare is TryTake while at most a quarter of the arena's memory is leased: for who does without where others may want it, and trims most of it. So
+// the lease lies close to those before it.
 func (a *Arena) TrySpare(n int) (*Lease, bool) {
 	if u := a.Usage(); u.Leased+int64(n) > u.Allocated/4 {
 		return nil, false
 	}
-	return a.TryTake(n)
+	return a.take(n, smallAlign)
 }
 
 // TryAlloc is Alloc without waiting for others: it fails where anybody waits already or there is no room. It may make a region.
@@ -159,7 +162,7 @@ func (a *Arena) tryOrWait(n int64, wait bool) (*Lease, *waiter, error) {
 		return nil, nil, ErrClosed
 	}
 	if len(a.waiters) == 0 {
-		if l := a.place(n); l != nil {
+		if l := a.place(n, grain(n)); l != nil {
 			return l, nil, nil
 		}
 	} else if !wait {
@@ -184,9 +187,8 @@ func (a *Arena) giveUp(w *waiter) bool {
 	return true
 }
 
-// place leases n bytes from the first region that has them; nil when none has. mu is held.
-func (a *Arena) place(n int64) *Lease {
-	align := grain(n)
+// place leases n bytes from the first region that has them, aligned; nil when none has. mu is held.
+func (a *Arena) place(n, align int64) *Lease {
 	size := roundUp(n, align)
 	for _, r := range a.regions {
 		if off, ok := r.free.take(size, align); ok {
@@ -200,7 +202,7 @@ func (a *Arena) place(n int64) *Lease {
 func (a *Arena) serve() {
 	for len(a.waiters) > 0 {
 		w := a.waiters[0]
-		if w.lease = a.place(w.n); w.lease == nil {
+		if w.lease = a.place(w.n, grain(w.n)); w.lease == nil {
 			return
 		}
 		close(w.ready)

@@ -80,6 +80,29 @@ func TestTryTake(t *testing.T) {
 	l.Release()
 }
 
+func TestTrySpare(t *testing.T) {
+	a := heldArena(t, mempool.NewBudget(mib), "a")
+	if _, ok := a.TrySpare(1); ok {
+		t.Error("a lease from an arena without memory")
+	}
+	for i := range int64(2) { // one behind the other, though each had been large
+		l := alloc(t, a, 100)
+		defer l.Release()
+		if l.Offset() != i*256 {
+			t.Errorf("lease at %d", l.Offset())
+		}
+		spare, ok := a.TrySpare(200 << 10)
+		if !ok || spare.Offset() != i*256+128 {
+			t.Fatalf("a fifth of the memory, with %d bytes leased: %v", i*256+128, ok)
+		}
+		spare.Trim(100)
+		defer spare.Release()
+	}
+	if _, ok := a.TrySpare(256 << 10); ok {
+		t.Error("more than a quarter was leased")
+	}
+}
+
 func TestWaitersAreServedInOrder(t *testing.T) {
 	a := newArena(t, mempool.NewBudget(mib), "x", mib, mib)
 	hold := []*mempool.Lease{alloc(t, a, 512<<10), alloc(t, a, 512<<10)}
