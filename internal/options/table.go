@@ -51,7 +51,8 @@ func (o *Options) table() []Option {
 			&sizeValue{&o.FetchEagerBlock},
 		},
 		{
-			"weft.fetch.eager.max", "size", "256k", "Arena space set aside for the eager blocks of one request. A block that is asked for alone comes with the answer up to this size where memory is plenty, unless it can be read by RDMA or `weft.fetch.eager.block` is 0.",
+			"weft.fetch.eager.max", "size", "256k", "Arena space set aside for the eager blocks of one request. A block that is asked for alone comes with the answer up to " +
+				"this size where memory is plenty, unless it can be read by RDMA or `weft.fetch.eager.block` is 0.",
 			&sizeValue{&o.FetchEagerMax},
 		},
 		{
