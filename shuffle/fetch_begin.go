@@ -108,12 +108,13 @@ func (x *fetch) eager() int {
 const leastEager = 4 << 10 // bytes: less is not worth a lease
 
 // alone leases memory where it is plenty for a block that is asked for alone, which may then come along as long as it is: a second round trip takes longer than to
-// copy it, and no others are kept waiting. nil: there are others, none is to come along, it can be read past all copies, or memory is not plenty.
+// copy it, and no others are kept waiting. nil: there are others, none is to come along, it can be read past all copies, or memory is not plenty. At most as long as
+// its owner answers at once.
 func (x *fetch) alone(link *link) *mempool.Lease {
 	if len(x.req.Blocks) > 1 || x.eager() == 0 || link.direct() {
 		return nil
 	}
-	lease, _ := x.req.Arena.TrySpare(x.opts.EagerMax)
+	lease, _ := x.req.Arena.TrySpare(min(x.opts.EagerMax, max(x.opts.EagerBlock, quick)))
 	return lease
 }
 

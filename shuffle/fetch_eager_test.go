@@ -68,7 +68,7 @@ func (r *rig) grow() {
 	lease.Release()
 }
 
-// directly is a transport whose connections say that they read by another way than they answer.
+// directly is a transport whose connections say that they can read by another way than they answer.
 type directly struct{ shuffle.Transport }
 
 func (d directly) Dial(ctx context.Context, peer shuffle.PeerAddr) (shuffle.Conn, error) {
@@ -78,9 +78,9 @@ func (d directly) Dial(ctx context.Context, peer shuffle.PeerAddr) (shuffle.Conn
 
 type directConn struct{ shuffle.Conn }
 
-func (directConn) Direct() string { return "rdma" }
+func (directConn) HasDirect() bool { return true }
 
-// Where blocks are read past all copies, or none is to come along, one alone is read, too.
+// Where blocks may be read past all copies, or none is to come along, one alone is read, too.
 func TestFetchNotEager(t *testing.T) {
 	for name, change := range map[string]func(*rig, *shuffle.FetchOptions) shuffle.Transport{
 		"read directly": func(r *rig, _ *shuffle.FetchOptions) shuffle.Transport {

@@ -12,7 +12,7 @@ import (
 
 // FetchOptions say how blocks are fetched. Sizes are bytes.
 type FetchOptions struct {
-	EagerBlock int           // larger blocks do not come with the answer to Locate
+	EagerBlock int           // larger blocks do not come with the answer to Locate, but for one that is asked for alone
 	EagerMax   int           // memory set aside for one answer
 	Piece      int           // what one read asks for at most: larger blocks are cut, smaller ones read together
 	Window     int           // reads that one fetch may have in flight

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 
 	"weft/bigdl"
@@ -89,6 +90,11 @@ func (d Data) given(ctx context.Context, dir string, cluster bool) (string, erro
 	}
 	if err := errors.Join(err, from.Close()); err != nil {
 		return "", err
+	}
+	if copied, err := data.Verify(ctx, folder+".tmp"); err != nil {
+		return "", err
+	} else if !reflect.DeepEqual(copied.Parts, report.Parts) {
+		return "", fmt.Errorf("%s changed while it was copied; run again", d.Folder)
 	}
 	return folder, os.Rename(folder+".tmp", folder)
 }

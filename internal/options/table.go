@@ -52,7 +52,7 @@ func (o *Options) table() []Option {
 		},
 		{
 			"weft.fetch.eager.max", "size", "256k", "Arena space set aside for the eager blocks of one request. A block that is asked for alone comes with the answer up to " +
-				"this size where memory is plenty, unless it can be read by RDMA or `weft.fetch.eager.block` is 0.",
+				"this size, or 128k, where memory is plenty, unless both sides have a device or `weft.fetch.eager.block` is less than 4k.",
 			&sizeValue{&o.FetchEagerMax},
 		},
 		{

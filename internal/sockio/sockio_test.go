@@ -60,7 +60,7 @@ func TestWhatIsSentIsRead(t *testing.T) {
 		"two":             {pattern(8), pattern(128 << 10)},
 		"an empty one":    {pattern(8), nil, pattern(3)},
 		"many":            {pattern(1), pattern(2), pattern(3), pattern(4), pattern(5), pattern(6), pattern(7), pattern(8), pattern(9)},
-		"little, at most": {pattern(1), pattern(2), pattern(3), pattern(4), pattern(5), pattern(6), pattern(7), pattern(64<<10 - 28)},
+		"little, at most": {pattern(1), pattern(2), pattern(3), pattern(4), pattern(5), pattern(6), pattern(7), pattern(128<<10 - 28)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, b := pair(t)

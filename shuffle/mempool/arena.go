@@ -125,10 +125,10 @@ func (a *Arena) take(n int, align int64) (*Lease, bool) {
 	return l, l != nil
 }
 
-// TrySpare is TryTake while at most a quarter of the arena's memory is leased: for who does without where others may want it, and trims most of it. So
-// the lease lies close to those before it.
+// TrySpare is TryTake while a quarter of the arena's memory has room for all leases, as if each were as long as this one: for who does without where others may
+// want it, and trims most of it. So the lease lies close to those before it, and those taken at a time leave the rest of the memory in one part.
 func (a *Arena) TrySpare(n int) (*Lease, bool) {
-	if u := a.Usage(); u.Leased+int64(n) > u.Allocated/4 {
+	if u := a.Usage(); max(u.Leased, u.Leases*int64(n))+int64(n) > u.Allocated/4 {
 		return nil, false
 	}
 	return a.take(n, smallAlign)

@@ -85,22 +85,27 @@ func TestTrySpare(t *testing.T) {
 	if _, ok := a.TrySpare(1); ok {
 		t.Error("a lease from an arena without memory")
 	}
-	for i := range int64(2) { // one behind the other, though each had been large
-		l := alloc(t, a, 100)
+	alloc(t, a, 1).Release()
+	for i := range int64(4) { // one behind the other, though each had been large
+		l, ok := a.TrySpare(64 << 10)
+		if !ok || l.Offset() != i*128 {
+			t.Fatalf("a sixteenth of the memory, with %d leases: %v", i, ok)
+		}
+		l.Trim(100)
 		defer l.Release()
-		if l.Offset() != i*256 {
-			t.Errorf("lease at %d", l.Offset())
-		}
-		spare, ok := a.TrySpare(200 << 10)
-		if !ok || spare.Offset() != i*256+128 {
-			t.Fatalf("a fifth of the memory, with %d bytes leased: %v", i*256+128, ok)
-		}
-		spare.Trim(100)
-		defer spare.Release()
 	}
-	if _, ok := a.TrySpare(256 << 10); ok {
+	if _, ok := a.TrySpare(64 << 10); ok {
+		t.Error("a fifth lease of a sixteenth, of a quarter")
+	}
+	defer alloc(t, a, 200<<10).Release()
+	if _, ok := a.TrySpare(60 << 10); ok {
 		t.Error("more than a quarter was leased")
 	}
+	l, ok := a.TrySpare(20 << 10)
+	if !ok {
+		t.Fatal("there was no lease within the quarter")
+	}
+	l.Release()
 }
 
 func TestWaitersAreServedInOrder(t *testing.T) {

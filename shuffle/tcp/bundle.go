@@ -10,8 +10,8 @@ import (
 	"weft/shuffle"
 )
 
-// bundle is the connections to one peer, as one shuffle.Conn. The first carries requests and small blocks, which so wait behind no large
-// one; the others, the streams, carry Reads, so that more than one processor receives. When one of them ends, all do.
+// bundle is the connections to one peer, as one shuffle.Conn. The first carries requests and what comes with their answers, which so wait behind no large
+// block; the others, the streams, carry Reads, so that more than one processor receives. When one of them ends, all do.
 type bundle struct {
 	conns   []*conn
 	direct  *direct // nil: one of the two sides has no such thing
@@ -171,6 +171,9 @@ func (b *bundle) Release(handles []uint64) {
 	}
 	b.conns[0].Release(handles)
 }
+
+// HasDirect tells whether both sides can have blocks read without the owner's processor, now or later.
+func (b *bundle) HasDirect() bool { return b.direct != nil }
 
 // Direct is by what blocks are read without the owner's processor, now; "" where none are.
 func (b *bundle) Direct() string {

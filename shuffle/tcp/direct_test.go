@@ -66,6 +66,9 @@ func TestDirectNeedsBothSides(t *testing.T) {
 			if by := r.conn.(interface{ Direct() string }).Direct(); by != "" {
 				t.Errorf("reads are said to go by %q", by)
 			}
+			if r.conn.(interface{ HasDirect() bool }).HasDirect() {
+				t.Error("reads are said to be able to go another way")
+			}
 		})
 	}
 	peer, asked := record(t, 4, -1, nil) // an owner without
@@ -85,6 +88,9 @@ func TestDirectNeedsBothSides(t *testing.T) {
 func TestDirectIsCounted(t *testing.T) {
 	r := newDirectRig(t, never)
 	peers := func() float64 { return testutil.ToFloat64(r.metrics.Peers(transporttest.DirectName)) }
+	if by := r.conn.(interface{ Direct() string }).Direct(); by != "" || !r.conn.(interface{ HasDirect() bool }).HasDirect() {
+		t.Errorf("before the first read, reads are said to go by %q, or never to go another way", by)
+	}
 	ids, data := r.src.Add(5000, 1, 300000)
 	r.fetch(anApp, ids, data, transporttest.DirectName)
 	r.held(0, 0)
