@@ -22,9 +22,9 @@ import (
 
 const (
 	protocolVersion = 1
-	outlive         = 1 << 0    // feature: map outputs are kept after the session's end
-	encrypt         = 1 << 1    // feature: the application's blocks are encrypted on the network
-	readBuffer      = 128 << 10 // so that a frame with the longest block that lies in one is read at once
+	outlive         = 1 << 0 // feature: map outputs are kept after the session's end
+	encrypt         = 1 << 1 // feature: the application's blocks are encrypted on the network
+	readBuffer      = 64 << 10
 )
 
 // greet reads the first frame of a connection and runs what it asks for: a session, or the descriptor socket of one.

@@ -25,17 +25,17 @@ func TestFetchEager(t *testing.T) {
 		{[]int{4 * kib, 4 * kib}, 0, 2},
 		{[]int{4*kib + 1, 1}, 1, 2},
 	} {
-		for _, inPieces := range []bool{false, true} {
+		for _, pieces := range []bool{false, true} {
 			r := newRig(t, "", 4*mib, fetchOptions())
 			r.grow()
 			ids, data := r.src.Add(tt.lengths...)
 			want := tt.reads
-			if inPieces {
+			if pieces {
 				want = tt.pieces
 			}
-			r.fetch(t.Context(), ids, func(req *shuffle.FetchRequest, _ *recorder) { req.Pieces = inPieces }).check(data, shuffle.ReasonNone)
+			r.fetch(t.Context(), ids, func(req *shuffle.FetchRequest, _ *recorder) { req.Pieces = pieces }).check(data, shuffle.ReasonNone)
 			if n := r.script.Count("read"); n != want {
-				t.Errorf("blocks of %d bytes, in pieces: %t: %d reads, want %d", tt.lengths, inPieces, n, want)
+				t.Errorf("blocks of %d bytes, in pieces: %t: %d reads, want %d", tt.lengths, pieces, n, want)
 			}
 		}
 	}

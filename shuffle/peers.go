@@ -61,6 +61,13 @@ type link struct {
 	transport string
 }
 
+// direct tells whether both sides have a way by which blocks are read out of the owner's memory (Direct), though it may not be up now: what comes with answers
+// never brings it up.
+func (l *link) direct() bool {
+	d, ok := l.Conn.(interface{ HasDirect() bool })
+	return ok && d.HasDirect()
+}
+
 var errAnyPeer = Errorf(ReasonInternal, "a daemon's id is needed; this is a bug of the client")
 
 var errPeersClosed = Errorf(ReasonPeerUnreachable, "this daemon is stopping")

@@ -20,13 +20,6 @@ func (l *link) moves() string {
 	return l.transport
 }
 
-// direct tells whether both sides have a way by which blocks are read out of the owner's memory (Direct), though it may not be up now: what comes with answers
-// never brings it up.
-func (l *link) direct() bool {
-	d, ok := l.Conn.(interface{ HasDirect() bool })
-	return ok && d.HasDirect()
-}
-
 // Status lists the connections that may be asked over, ordered by the peers' ids and their transports.
 func (p *Peers) Status() []PeerStatus {
 	p.mu.Lock()
