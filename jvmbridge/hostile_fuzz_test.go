@@ -15,6 +15,7 @@ import (
 	"weft/internal/metrics"
 	"weft/internal/pb/blockpb"
 	"weft/internal/pb/bridgepb"
+	"weft/jvmbridge"
 	"weft/jvmbridge/bridgetest"
 	"weft/shuffle"
 )
@@ -41,6 +42,12 @@ func unframed(f *testing.F, messages ...*bridgepb.ToDaemon) (input []byte) {
 	}
 	return input
 }
+
+// quiet is a fuzz target for what outlives an input: it may neither log nor be a helper while one is tried.
+type quiet struct{ testing.TB }
+
+func (quiet) Logf(string, ...any) {}
+func (quiet) Helper()             {}
 
 // An executor may send whatever frames it likes after Attach: its session alone ends, and all that it had is given back.
 func FuzzSession(f *testing.F) {
@@ -84,21 +91,22 @@ func FuzzSession(f *testing.F) {
 	} {
 		f.Add(unframed(f, messages...))
 	}
+	r := newRig(quiet{f}, fetchFunc(func(ctx context.Context, req *shuffle.FetchRequest, sink shuffle.Sink) {
+		if !req.Pieces {
+			blocks := &contents{blocks: map[string][]byte{"rdd_1_1": pattern(1, 1000)}}
+			blocks.Fetch(ctx, req, sink)
+			return
+		}
+		all := make([]int, len(req.Blocks))
+		for i := range all {
+			all[i] = i
+		}
+		sink.Failed(all, shuffle.ReasonNotFound, "no pieces here")
+	}), func(opts *jvmbridge.Options) { opts.OnSessions = func(int) {} }) // for all inputs, as is the other session: a daemon for each of them would take most of the time
+	bystander := r.dial(f, bridgetest.Hello("app", "bystander"))
+	directory := f.TempDir()
 	f.Fuzz(func(t *testing.T, input []byte) {
-		blocks := &contents{blocks: map[string][]byte{"rdd_1_1": pattern(1, 1000)}}
-		r := newRig(t, fetchFunc(func(ctx context.Context, req *shuffle.FetchRequest, sink shuffle.Sink) {
-			if !req.Pieces {
-				blocks.Fetch(ctx, req, sink)
-				return
-			}
-			all := make([]int, len(req.Blocks))
-			for i := range all {
-				all[i] = i
-			}
-			sink.Failed(all, shuffle.ReasonNotFound, "no pieces here")
-		}), nil)
-		bystander := r.dial(t, bridgetest.Hello("app", "bystander"))
-		hostile := r.dialRaw(t, bridgetest.Hello("app", "hostile", t.TempDir()))
+		hostile := r.dialRaw(t, bridgetest.Hello("app", "hostile", directory))
 		ctx, cancel := context.WithCancel(t.Context())
 		var asked sync.WaitGroup
 		for range 2 { // upcalls 1 and 2 wait for its answer

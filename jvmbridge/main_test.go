@@ -103,7 +103,7 @@ func (w testWriter) Write(p []byte) (int, error) {
 }
 
 // dial opens a session that ends with the test.
-func (r *rig) dial(t *testing.T, hello *bridgepb.Hello) *bridgetest.Client {
+func (r *rig) dial(t testing.TB, hello *bridgepb.Hello) *bridgetest.Client {
 	t.Helper()
 	c, err := bridgetest.Dial(r.socket, hello)
 	if err != nil {
@@ -191,7 +191,7 @@ func mustWork(t *testing.T, c *bridgetest.Client) {
 // eventually waits for what other goroutines are about to do.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); !ok(); time.Sleep(100 * time.Microsecond) {
 		if time.Now().After(end) {
 			t.Fatalf("it never came about that %s", what)
 		}

@@ -31,7 +31,7 @@ type guarded struct {
 	log     *lines
 }
 
-func guard(t *testing.T) *guarded {
+func guard(t testing.TB) *guarded {
 	t.Helper()
 	g := &guarded{src: transporttest.NewSource(t), metrics: metrics.NewSet(), log: &lines{}}
 	g.src.Admit(anApp)
@@ -54,7 +54,7 @@ func guard(t *testing.T) *guarded {
 	return g
 }
 
-func (g *guarded) greet(t *testing.T) *byHand {
+func (g *guarded) greet(t testing.TB) *byHand {
 	t.Helper()
 	r, _ := greet(t, g.server.Addr().String(), hello(3, readerID))
 	return r

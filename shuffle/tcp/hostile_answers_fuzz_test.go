@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/binary"
 	"net"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,8 +42,9 @@ func unframedAnswer(f *testing.F, m *peerpb.Response, payload int) []byte {
 	return append(append(input, msg...), transporttest.Bytes(1, payload)...)
 }
 
-// liar listens, opens every application, and gives the first request of each connection the same answer, whatever was asked, and theEnd.
-func liar(t *testing.T, answer []byte) shuffle.PeerAddr {
+// liar listens, opens every application, and gives the first request of each connection the answer that is current then, whatever was asked,
+// and theEnd.
+func liar(t testing.TB, answer *atomic.Pointer[[]byte]) shuffle.PeerAddr {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -61,7 +64,7 @@ func liar(t *testing.T, answer []byte) shuffle.PeerAddr {
 				if peer.next() == nil {
 					return
 				}
-				_, _ = sock.Write(append(answer[:len(answer):len(answer)], theEnd...)) // the reader may end the connection meanwhile
+				_, _ = sock.Write(slices.Concat(*answer.Load(), theEnd)) // the reader may end the connection meanwhile
 				for peer.next() != nil {
 				}
 			})
@@ -100,10 +103,15 @@ func FuzzAnswers(f *testing.F) {
 	} {
 		f.Add(input)
 	}
+	var answer atomic.Pointer[[]byte]
+	peer := liar(quiet{f}, &answer) // for all inputs: listening anew for each of them would take most of the time
+	opts := options(readerID)
+	opts.Streams = 1
+	transport := tcp.New(opts)
 	f.Fuzz(func(t *testing.T, input []byte) {
-		opts := options(readerID)
-		opts.Streams = 1
-		c, err := tcp.New(opts).Dial(t.Context(), liar(t, framedAnswers(input)))
+		frames := framedAnswers(input)
+		answer.Store(&frames)
+		c, err := transport.Dial(t.Context(), peer)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,6 +14,7 @@ import (
 
 	"weft/internal/pb/blockpb"
 	"weft/internal/pb/peerpb"
+	"weft/shuffle/serve"
 	"weft/shuffle/transporttest"
 )
 
@@ -22,7 +23,7 @@ import (
 var theEnd = bytes.Repeat([]byte{0xff}, 8)
 
 // abortive makes sock's closing end the connection for both sides at once.
-func abortive(t *testing.T, sock net.Conn) {
+func abortive(t testing.TB, sock net.Conn) {
 	t.Helper()
 	if err := sock.(*net.TCPConn).SetLinger(0); err != nil { //nolint:forcetypeassert // a TCP connection
 		t.Fatal(err)
@@ -30,15 +31,40 @@ func abortive(t *testing.T, sock net.Conn) {
 }
 
 // framed makes frames without payload of an input: two bytes of length and a message each, so that a mutation of one message leaves the
-// others whole.
-func framed(input []byte) []byte {
+// others whole. In them table stands for ownTable.
+func framed(input []byte, table uint64) []byte {
 	var stream []byte
 	for len(input) >= 2 {
 		n := min(int(binary.BigEndian.Uint16(input)), len(input)-2)
-		stream = append(binary.BigEndian.AppendUint64(stream, uint64(n)<<32), input[2:2+n]...)
+		m := owned(input[2:2+n], table)
+		stream = append(binary.BigEndian.AppendUint64(stream, uint64(len(m))<<32), m...)
 		input = input[2+n:]
 	}
 	return stream
+}
+
+// ownTable is the high bits that an input's handles have for those of the connection that it is sent over.
+const ownTable = uint64(2)
+
+// owned is a message in which table stands for ownTable, if it is a request at all.
+func owned(message []byte, table uint64) []byte {
+	m := new(peerpb.Request)
+	if proto.Unmarshal(message, m) != nil {
+		return message
+	}
+	changed := false
+	for _, handles := range [][]uint64{m.GetRead().GetHandle(), m.GetRead().GetRelease(), m.GetRelease().GetHandle()} {
+		for i, h := range handles {
+			if h>>serve.TableBits == ownTable {
+				handles[i] += (table - ownTable) << serve.TableBits
+				changed = true
+			}
+		}
+	}
+	if changed {
+		message, _ = proto.Marshal(m)
+	}
+	return message
 }
 
 // unframed is an input of which framed makes these messages.
@@ -51,6 +77,18 @@ func unframed[M proto.Message](f *testing.F, messages ...M) (input []byte) {
 		input = append(binary.BigEndian.AppendUint16(input, uint16(len(b))), b...)
 	}
 	return input
+}
+
+// quiet is a fuzz target for what outlives an input: it may neither log nor be a helper while one is tried.
+type quiet struct{ testing.TB }
+
+func (quiet) Logf(string, ...any) {}
+func (quiet) Helper()             {}
+
+// eager is a request for a block that comes along, so that it isn't held open.
+func eager(m *peerpb.Request) *peerpb.Request {
+	m.GetLocate().EagerBytes, m.GetLocate().EagerBlock = 100, 100
+	return m
 }
 
 // A daemon that has opened an application may ask for whatever it likes: its connection alone ends, and no block stays open for it.
@@ -67,14 +105,14 @@ func FuzzRequests(f *testing.F) {
 			Id: 2, Handle: []uint64{handle}, Offset: []uint64{offset}, Length: []uint64{length}, Release: release,
 		}}}
 	}
-	first := uint64(2)<<40 + 1 // the first handle of a server's second connection; what is lower by 1<<40 is of the first
+	first := ownTable<<serve.TableBits + 1 // a block that is held open from the start; with 1 instead of ownTable, a handle of another peer
 	release := &peerpb.Request{Kind: &peerpb.Request_Release{Release: &peerpb.Release{Handle: []uint64{first, first, 0, ^uint64(0)}}}}
 	same := func(*peerpb.Locate) {}
 	for _, requests := range [][]*peerpb.Request{
 		{locate(1, same), read(first, 0, 100, first), release, release},
 		{locate(1, same), locate(1, same), read(first, 0, 1<<63), read(first, 99, 2)},
 		{read(first, 0, 1), locate(1, same)},
-		{release, read(first-1<<40, 0, 1, first-1<<40)},
+		{release, read(1<<serve.TableBits+1, 0, 1, 1<<serve.TableBits+1)},
 		{locate(1, func(l *peerpb.Locate) { l.EagerBytes, l.EagerBlock = 1<<31, 1<<31 })},
 		{locate(1, func(l *peerpb.Locate) { l.Blocks.MapId = nil })},
 		{locate(1, func(l *peerpb.Locate) { l.Blocks.ReduceEnd[0] = 7 })},
@@ -89,19 +127,26 @@ func FuzzRequests(f *testing.F) {
 	} {
 		f.Add(unframed(f, requests...))
 	}
+	g := guard(quiet{f}) // for all inputs, as is the other peer: a server for each of them would take most of the time
+	g.src.Add(100, 5000)
+	bystander := g.greet(quiet{f})
+	abortive(quiet{f}, bystander.Conn)
+	open := bystander.open(anApp)
 	f.Fuzz(func(t *testing.T, input []byte) {
-		g := guard(t)
-		g.src.Add(100, 5000)
-		bystander := g.greet(t)
-		open := bystander.open(anApp)
+		bystander.t = t
+		_ = bystander.SetDeadline(time.Now().Add(20 * time.Second))
 		hostile := g.greet(t)
-		hostile.open(anApp)
-		abortive(t, bystander.Conn)
 		abortive(t, hostile.Conn)
+		hostile.request(locateOf(hostile.open(anApp), g.id))
+		resp, _ := answer(t, hostile)
+		if len(resp.GetLocated().GetHandle()) != 1 {
+			t.Fatalf("%v for a block", resp)
+		}
+		table := resp.GetLocated().GetHandle()[0] >> serve.TableBits
 		sent := make(chan struct{})
 		go func() {
 			defer close(sent)
-			_, _ = hostile.Write(append(framed(input), theEnd...)) // the server may end the connection meanwhile
+			_, _ = hostile.Write(append(framed(input, table), theEnd...)) // the server may end the connection meanwhile
 		}()
 		if _, err := io.Copy(io.Discard, hostile); errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Fatal("the connection did not end")
@@ -112,9 +157,13 @@ func FuzzRequests(f *testing.F) {
 				t.Fatalf("%d connections and %d open blocks are left of it", g.server.Conns()-1, g.src.Open())
 			}
 		}
-		bystander.request(locateOf(open, g.id))
-		if resp, _ := answer(t, bystander); resp.GetLocated() == nil || resp.GetLocated().GetReason() != nil {
-			t.Errorf("another peer's connection: %v", resp)
+		bystander.request(eager(locateOf(open, g.id)))
+		resp, n := answer(t, bystander)
+		if resp.GetLocated() == nil || resp.GetLocated().GetReason() != nil || n != 100 {
+			t.Errorf("another peer's connection: %v and %d bytes", resp, n)
+		}
+		if _, err := io.CopyN(io.Discard, bystander, int64(n)); err != nil {
+			t.Error(err)
 		}
 	})
 }
