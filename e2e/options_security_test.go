@@ -17,6 +17,8 @@ var secured = []string{"groupByKey", "broadcast", "diskrdd"}
 
 var authenticate = Conf{"spark.authenticate": "true", "spark.authenticate.secret": "for-tests-only"}
 
+var networkCrypto = authenticate.With(Conf{"spark.network.crypto.enabled": "true"})
+
 // daemonConf gives the Master and the Workers the same keys.
 func daemonConf(conf Conf) (args []string) {
 	for _, key := range slices.Sorted(maps.Keys(conf)) {
@@ -28,7 +30,7 @@ func daemonConf(conf Conf) (args []string) {
 // secureCluster's Master, Workers and shuffle services authenticate, and encrypt for who encrypts.
 func secureCluster(t *testing.T, version string) *Cluster {
 	t.Helper()
-	return cluster(t, version, 2, daemonConf(authenticate.With(Conf{"spark.network.crypto.enabled": "true"}))...)
+	return cluster(t, version, 2, daemonConf(networkCrypto)...)
 }
 
 // testAuthenticate: blocks go by weft, as what the executors have proves enough.
@@ -42,7 +44,7 @@ func testAuthenticate(t *testing.T, c *Cluster) {
 
 // testNetworkCrypto: blocks go by weft, encrypted.
 func testNetworkCrypto(t *testing.T, c *Cluster) {
-	r := c.Submit(t, c.WithWeft().With(shortGrace).With(authenticate).With(Conf{"spark.network.crypto.enabled": "true"}), secured...)
+	r := c.Submit(t, c.WithWeft().With(shortGrace).With(networkCrypto), secured...)
 	r.checkEncrypted(t, c)
 }
 
@@ -53,7 +55,9 @@ func testSASL(t *testing.T, c *Cluster) {
 	r.checkEncrypted(t, c)
 }
 
-func testSSL(t *testing.T) {
+// sslConf puts Spark's own connections under TLS, with a key store of this test.
+func sslConf(t *testing.T) Conf {
+	t.Helper()
 	store := filepath.Join(root, "build/e2e", clusterName()+"-rpc.jks") // the hosts have a /tmp of their own
 	if err := os.Remove(store); err != nil && !os.IsNotExist(err) {
 		t.Fatal(err)
@@ -65,7 +69,7 @@ func testSSL(t *testing.T) {
 	if out, err := keytool.CombinedOutput(); err != nil {
 		t.Fatalf("keytool: %v\n%s", err, out)
 	}
-	ssl := Conf{
+	return Conf{
 		"spark.ssl.rpc.enabled":            "true",
 		"spark.ssl.rpc.keyStore":           store,
 		"spark.ssl.rpc.keyStorePassword":   password,
@@ -73,6 +77,10 @@ func testSSL(t *testing.T) {
 		"spark.ssl.rpc.trustStore":         store,
 		"spark.ssl.rpc.trustStorePassword": password,
 	}
+}
+
+func testSSL(t *testing.T) {
+	ssl := sslConf(t)
 	c := cluster(t, "4.1.3", 2, daemonConf(ssl)...)
 	r := c.Submit(t, c.WithWeft().With(shortGrace).With(ssl), secured...)
 	r.checkEncrypted(t, c)

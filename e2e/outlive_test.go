@@ -27,14 +27,17 @@ func TestOutlive(t *testing.T) {
 			testOff(t, outliveCluster(t, version), Conf{"spark.driver.extraJavaOptions": "-Dio.netty.transport.noNative=true"})
 		})
 		t.Run(version+"/not kept", func(t *testing.T) { testNotKept(t, outliveCluster(t, version)) })
-		t.Run(version+"/daemon killed", func(t *testing.T) { testDaemonKilled(t, outliveCluster(t, version)) })
+		t.Run(version+"/daemon killed", func(t *testing.T) { testDaemonKilled(t, outliveCluster(t, version), "tcp", nil) })
+		t.Run(version+"/daemon killed, encrypted", func(t *testing.T) { testDaemonKilledEncrypted(t, version, networkCrypto) })
 		t.Run(version+"/daemon replaced", func(t *testing.T) { testDaemonReplaced(t, outliveCluster(t, version)) })
 		t.Run(version+"/daemon lost", func(t *testing.T) { testDaemonLost(t, outliveCluster(t, version)) })
 	}
+	t.Run("4.1.3/daemon killed, ssl", func(t *testing.T) { testDaemonKilledEncrypted(t, "4.1.3", sslConf(t)) })
 }
 
-func outliveCluster(t *testing.T, version string) *Cluster {
-	return cluster(t, version, 2, "--cores", "4")
+func outliveCluster(t *testing.T, version string, args ...string) *Cluster {
+	t.Helper()
+	return cluster(t, version, 2, append(args, "--cores", "4")...)
 }
 
 // fourExecutors are two on each host.

@@ -15,11 +15,11 @@ import (
 const peerPort = "7400"
 
 // testDaemonKilled kills an executor of a host, and then its daemon, while others fetch from it what the executor left. Its other executor
-// starts a daemon, which has that, and tells the driver where it is now.
-func testDaemonKilled(t *testing.T, c *Cluster) {
+// starts a daemon, which has that, and tells the driver where it is now. Daemons reach each other by the given transport.
+func testDaemonKilled(t *testing.T, c *Cluster, transport string, conf Conf) {
 	// Two blocks are under way to each task when it stops, and four are to come. With one, the tasks of the other host may all have begun with
 	// their neighbour's: then they have no connection to this one's daemon.
-	r := c.StartStopping(t, c.WithWeft().With(fourExecutors).With(Conf{"spark.reducer.maxSizeInFlight": "5m"}), "bigblocks")
+	r := c.StartStopping(t, c.WithWeft().With(fourExecutors).With(conf).With(Conf{"spark.reducer.maxSizeInFlight": "5m"}), "bigblocks")
 	r.Await(t, "mapped")
 	c.eventually(t, "both executors have a session", func() bool { return len(c.executors(Host1)) == 2 })
 	killed := c.Pids(t, Host1, "executor")[0]
@@ -30,9 +30,9 @@ func testDaemonKilled(t *testing.T, c *Cluster) {
 	r.Release(t, "go")
 	r.Await(t, "reducing")
 	before := c.Status(t, Host1).DaemonID
-	c.eventually(t, "the other host has a connection to it", func() bool {
+	c.eventually(t, "the other host has a connection to it over "+transport, func() bool {
 		s := c.look(Host2)
-		return s != nil && slices.ContainsFunc(s.Peers, func(p status.Peer) bool { return p.DaemonID == before })
+		return s != nil && slices.ContainsFunc(s.Peers, func(p status.Peer) bool { return p.DaemonID == before && p.Transport == transport })
 	})
 	c.Signal(t, Host1, "weft", syscall.SIGSTOP)
 	r.Release(t, "continue")
@@ -41,6 +41,11 @@ func testDaemonKilled(t *testing.T, c *Cluster) {
 	r.Wait(t)
 	r.checkNothingAgain(t)
 	r.checkAskedAgain(t)
+}
+
+// testDaemonKilledEncrypted is the same with Spark's connections and weft's encrypted.
+func testDaemonKilledEncrypted(t *testing.T, version string, conf Conf) {
+	testDaemonKilled(t, outliveCluster(t, version, daemonConf(conf)...), "tcp+tls", conf)
 }
 
 // testDaemonReplaced kills both executors of a host whose daemon is a service, and puts another binary in the service's place while the rest

@@ -86,9 +86,6 @@ final class Outliving {
     if (!hasSwitch()) {
       return "this Spark takes them for lost with the executor (it has been told otherwise from 3.5 on)";
     }
-    if (SparkSettings.isEncrypted(conf)) {
-      return "Spark encrypts what goes between executors, and whether a daemon notices the driver's end then was not tried";
-    }
     if (SparkSettings.reusesMapIds(conf)) {
       return "spark.shuffle.useOldFetchProtocol=true";
     }

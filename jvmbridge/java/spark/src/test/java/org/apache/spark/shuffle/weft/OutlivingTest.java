@@ -57,7 +57,6 @@ class OutlivingTest {
       {"spark.weft.outlive", "false"},
       {"spark.weft.enabled", "false"},
       {"spark.weft.outlive", "perhaps"},
-      {"spark.network.crypto.enabled", "true"},
       {"spark.shuffle.useOldFetchProtocol", "true"},
       {"spark.shuffle.service.enabled", "true"},
       {"spark.shuffle.sort.io.plugin.class", "a.Nother"},
@@ -74,6 +73,13 @@ class OutlivingTest {
       assertEquals(SparkSettings.all(before), SparkSettings.all(other), obstacle[0]);
       assertFalse(Outliving.isOn(other));
     }
+  }
+
+  @Test
+  void itIsPromisedToAnApplicationThatEncryptsToo() {
+    assertNull(obstacle(conf.clone().set("spark.network.crypto.enabled", "true")));
+    assertNull(obstacle(conf.clone().set("spark.ssl.rpc.enabled", "true")));
+    assertNull(obstacle(conf.set("spark.authenticate", "true").set("spark.authenticate.enableSaslEncryption", "true")));
   }
 
   @Test
