@@ -71,10 +71,10 @@ func TestExternalDaemon(t *testing.T) {
 	})
 	t.Run("replaced", func(t *testing.T) { testServiceReplaced(t, c, conf) })
 	t.Run("absent", func(t *testing.T) {
-		r := c.Submit(t, conf, jobs...)
+		r := c.Submit(t, conf.With(Conf{"spark.weft.fetch.timeuot": "5s"}), jobs...)
 		r.checkResults(t, len(jobs))
 		r.checkAllByNetty(t, "daemon_gone", "peer_unknown")
-		r.checkWarnings(t, "no session with this node's daemon", "peer_unknown")
+		r.checkWarnings(t, "no session with this node's daemon", "peer_unknown", "these keys do nothing")
 		c.checkNoDaemon(t)
 	})
 }

@@ -6,12 +6,12 @@ import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.nio.file.Paths;
 import java.util.ArrayList;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 
 /** What the keys say, checked. Immutable. */
 public final class Settings {
@@ -27,7 +27,9 @@ public final class Settings {
   public final boolean keepsLocations;
   /** Whether map outputs are to outlive their executors. */
   public final boolean outlives;
-  /** The daemon's own options by the names of its environment variables (WEFT_MEMORY_SESSION). */
+  /** The keys that are none of the above: options of the daemon, for who starts it. */
+  public final Set<String> daemonKeys;
+  /** The same with their values, by the names of the daemon's environment variables (WEFT_MEMORY_SESSION). */
   public final Map<String, String> daemonEnvironment;
 
   private Settings(Reader r, Map<String, String> conf, Map<String, String> env) {
@@ -40,7 +42,8 @@ public final class Settings {
     daemonGraceMs = r.get(Keys.DAEMON_GRACE);
     keepsLocations = r.get(Keys.BIGDL_LOCATIONS);
     outlives = r.get(Keys.OUTLIVE);
-    daemonEnvironment = daemonEnvironment(conf);
+    daemonKeys = daemonKeys(conf);
+    daemonEnvironment = daemonEnvironment(conf, daemonKeys);
   }
 
   /**
@@ -86,17 +89,18 @@ public final class Settings {
     }
   }
 
-  private static Map<String, String> daemonEnvironment(Map<String, String> conf) {
-    Set<String> own = new HashSet<>();
-    Keys.all().forEach(k -> own.add(k.name()));
+  private static Set<String> daemonKeys(Map<String, String> conf) {
+    Set<String> keys = new TreeSet<>(conf.keySet());
+    keys.removeIf(key -> !key.startsWith(Key.PREFIX));
+    Keys.all().forEach(own -> keys.remove(own.name()));
+    return keys;
+  }
+
+  private static Map<String, String> daemonEnvironment(Map<String, String> conf, Set<String> keys) {
     Map<String, String> env = new TreeMap<>();
-    conf.forEach(
-        (key, value) -> {
-          if (key.startsWith(Key.PREFIX) && !own.contains(key)) {
-            String name = key.substring(Key.PREFIX.length());
-            env.put("WEFT_" + name.replace('.', '_').toUpperCase(Locale.ROOT), value);
-          }
-        });
+    for (String key : keys) {
+      env.put("WEFT_" + key.substring(Key.PREFIX.length()).replace('.', '_').toUpperCase(Locale.ROOT), conf.get(key));
+    }
     return env;
   }
 

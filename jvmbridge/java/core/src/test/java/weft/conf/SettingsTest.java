@@ -12,6 +12,7 @@ import java.nio.file.Paths;
 import java.util.Collections;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 
 class SettingsTest {
@@ -81,6 +82,7 @@ class SettingsTest {
     conf.put("spark.weft.fetch.timeout", "5s");
     conf.put("spark.shuffle.manager", "x");
     assertEquals(Map.of("WEFT_MEMORY_SESSION", "64m", "WEFT_FETCH_PIECE", "1m"), settings().daemonEnvironment);
+    assertEquals(Set.of("spark.weft.memory.session", "spark.weft.fetch.piece"), settings().daemonKeys);
   }
 
   @Test

@@ -29,6 +29,10 @@ final class Installer {
         LOG.info("weft: spark.weft.enabled=false, blocks go by Spark's own transfer service");
         return;
       }
+      if (!settings.startsDaemon && !settings.daemonKeys.isEmpty()) {
+        LOG.warn("weft: these keys do nothing, as the daemon runs as a service with options of its own (spark.weft.daemon.mode=external): {}",
+            String.join(", ", settings.daemonKeys));
+      }
       if (SparkSettings.isEncrypted(env.conf())) {
         LOG.info(
             "weft: Spark encrypts what goes between executors, so daemons move this application's blocks under TLS 1.3. RDMA is not used for"
