@@ -100,9 +100,7 @@ func (f *hostFault) killDaemon(t *testing.T) { f.kill(t, f.daemonPID(t)) }
 
 func (f *hostFault) kill(t *testing.T, pid int) {
 	t.Helper()
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-		t.Fatalf("kill %d on %s: %v", pid, f.host, err)
-	}
+	kill(t, pid)
 	f.eventually(t, fmt.Sprintf("process %d of %s has ended", pid, f.host), func() bool { return strings.Contains("ZX", stateOf(pid)) })
 }
 

@@ -157,6 +157,14 @@ func (c *Cluster) Pids(t testing.TB, host, role string) (pids []int) {
 	return pids
 }
 
+// kill is kill -9.
+func kill(t testing.TB, pid int) {
+	t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatalf("kill %d: %v", pid, err)
+	}
+}
+
 // Signal sends a signal to the one process of a role on a host, and returns its pid.
 func (c *Cluster) Signal(t testing.TB, host, role string, signal syscall.Signal) int {
 	t.Helper()

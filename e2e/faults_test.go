@@ -162,9 +162,7 @@ func killParent(t *testing.T, b *broken) {
 	if !slices.Contains(executors, parent) {
 		t.Fatalf("the daemon's parent %d is none of the executors %v", parent, executors)
 	}
-	if err := syscall.Kill(parent, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
+	kill(t, parent)
 	b.eventually(t, "the daemon gives up what the executor held", func() bool {
 		s := b.look(Host1)
 		return s != nil && len(s.Sessions) == 1 && s.Memory.ReceiveBytes == s.Sessions[0].Receive.AllocatedBytes

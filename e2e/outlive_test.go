@@ -72,9 +72,7 @@ func testKilled(t *testing.T, c *Cluster) {
 	for _, host := range []string{Host1, Host2} {
 		c.eventually(t, "both executors of "+host+" have a session", func() bool { return len(c.executors(host)) == 2 })
 		killed := c.Pids(t, host, "executor")[0]
-		if err := syscall.Kill(killed, syscall.SIGKILL); err != nil {
-			t.Fatal(err)
-		}
+		kill(t, killed)
 		c.eventually(t, "the daemon knows that it is gone", func() bool { return c.executors(host)[killed] == "" })
 	}
 	r.Release(t, "go")
@@ -88,9 +86,7 @@ func testOff(t *testing.T, c *Cluster, conf Conf) {
 	r := c.StartStopping(t, c.WithWeft().With(fourExecutors).With(conf), "bigblocks")
 	r.Await(t, "mapped")
 	killed := c.Pids(t, Host1, "executor")[0]
-	if err := syscall.Kill(killed, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
+	kill(t, killed)
 	c.eventually(t, "the driver knows what went with it", func() bool {
 		return strings.Contains(r.stderr.String(), "Shuffle files lost for executor")
 	})
@@ -123,9 +119,7 @@ func testNotKept(t *testing.T, c *Cluster) {
 	}), "bigblocks")
 	r.Await(t, "mapped")
 	killed := c.Pids(t, Host1, "executor")[0]
-	if err := syscall.Kill(killed, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
+	kill(t, killed)
 	c.eventually(t, "Spark is told that its map outputs are lost", func() bool {
 		return strings.Contains(r.stderr.String(), "map outputs are lost")
 	})
@@ -169,9 +163,7 @@ func testDaemonLost(t *testing.T, c *Cluster) {
 	var lost []string
 	for pid, id := range c.executors(Host1) {
 		lost = append(lost, id)
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-			t.Fatal(err)
-		}
+		kill(t, pid)
 	}
 	c.Signal(t, Host1, "weft", syscall.SIGSTOP)
 	if err := os.RemoveAll(filepath.Join(c.socketDir(Host1), "keeping")); err != nil {

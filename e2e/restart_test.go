@@ -23,9 +23,7 @@ func testDaemonKilled(t *testing.T, c *Cluster, transport string, conf Conf) {
 	r.Await(t, "mapped")
 	c.eventually(t, "both executors have a session", func() bool { return len(c.executors(Host1)) == 2 })
 	killed := c.Pids(t, Host1, "executor")[0]
-	if err := syscall.Kill(killed, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
+	kill(t, killed)
 	c.eventually(t, "the daemon knows that it is gone", func() bool { return c.executors(Host1)[killed] == "" })
 	r.Release(t, "go")
 	r.Await(t, "reducing")
@@ -62,9 +60,7 @@ func testDaemonReplaced(t *testing.T, c *Cluster) {
 	r.Await(t, "mapped")
 	look := func() *status.Status { return c.look(Host1, "--socket-dir", externalDir) }
 	for _, pid := range c.Pids(t, Host1, "executor") {
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-			t.Fatal(err)
-		}
+		kill(t, pid)
 	}
 	c.eventually(t, "the daemon serves what both left", func() bool { s := look(); return s != nil && len(s.Departed) == 2 })
 	r.Release(t, "go")
