@@ -36,6 +36,7 @@ build: setup build/weft build/weft-spark.jar build/delaylink ## Build build/weft
 GO_BUILD = CGO_ENABLED=1 go build -trimpath -buildvcs=false -ldflags '-s -w -X weft/internal/version.linked=$(VERSION)'
 
 build/weft: $(GO_SOURCES)
+	@echo "building weft (minutes at the first time)"
 	$(GO_BUILD) -tags netgo,osusergo -o $@ ./cmd/weft
 
 # The daemon that travels inside the shim's jar: without the benchmarks, whose libraries are as large as all the rest.
@@ -130,9 +131,9 @@ bench: build bigdl ## Measure all that has a target, and print how far each is m
 	@echo "bench: 2 of 5: block fetches"
 	build/weft bench fetch --block 1024,4096,65536,1048576,16777216
 	@echo "bench: 3 of 5: a shuffle of large blocks"
-	build/weft bench shuffle --job smallblocks $(LARGE_BLOCKS) --out build/bench/large-blocks
+	build/weft bench shuffle --impl stock,weft-tcp,local --job smallblocks $(LARGE_BLOCKS) --out build/bench/large-blocks
 	@echo "bench: 4 of 5: a shuffle of small blocks"
-	build/weft bench shuffle --job smallblocks $(SMALL_BLOCKS) --out build/bench/small-blocks
+	build/weft bench shuffle --impl stock,weft-tcp,local --job smallblocks $(SMALL_BLOCKS) --out build/bench/small-blocks
 	@echo "bench: 5 of 5: BigDL's VGG"
 	build/weft bench train $(VGG)
 	build/weft bench targets build/bench

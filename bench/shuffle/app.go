@@ -20,12 +20,13 @@ const shuffleManager = "org.apache.spark.shuffle.weft.WeftShuffleManager"
 
 // sparkConf are the keys of a run.
 func (c Config) sparkConf(impl string) map[string]string {
+	_, cores, memory := c.executors(impl)
 	conf := map[string]string{
-		"spark.executor.cores": "1", "spark.cores.max": strconv.Itoa(c.Hosts), "spark.executor.memory": c.Executor, "spark.driver.memory": "1g",
+		"spark.executor.cores": strconv.Itoa(cores), "spark.cores.max": strconv.Itoa(c.Hosts), "spark.executor.memory": memory, "spark.driver.memory": "1g",
 		// Map tasks run where their input is cached: what crosses the network is the shuffle. No task runs twice.
 		"spark.locality.wait": "1h", "spark.task.maxFailures": "1", "spark.deploy.maxExecutorRetries": "0",
 	}
-	if impl != "stock" {
+	if byWeft(impl) {
 		jar := filepath.Join(c.Root, "build/weft-spark.jar")
 		conf["spark.shuffle.manager"], conf["spark.driver.extraClassPath"], conf["spark.executor.extraClassPath"] = shuffleManager, jar, jar
 		conf["spark.weft.rdma.device"] = map[string]string{"weft-tcp": "none", "weft-rdma": "auto"}[impl]
@@ -121,7 +122,7 @@ func (c Config) talk(ctx context.Context, cl cluster.Cluster, r *Record, to io.W
 
 // counters are the daemons' (none on stock Spark), and CPU seconds.
 func (c Config) counters(ctx context.Context, cl cluster.Cluster, impl string) (got received, cpu float64, err error) {
-	if impl != "stock" {
+	if byWeft(impl) {
 		if got, err = askDaemons(ctx, cl, filepath.Join(c.Root, "build/weft"), c.Hosts); err != nil {
 			return nil, 0, err
 		}
@@ -140,7 +141,10 @@ func (c Config) account(ctx context.Context, cl cluster.Cluster, r *Record, app,
 	if err := r.readEvents(bufio.NewReader(events)); err != nil {
 		return err
 	}
-	if r.Impl == "stock" {
+	if r.Impl == Local && r.RemoteBlocks > 0 {
+		return fmt.Errorf("%d blocks were fetched from another host, where all should be on one", r.RemoteBlocks)
+	}
+	if !byWeft(r.Impl) {
 		r.BytesNetty = r.RemoteBytes
 		return nil
 	}

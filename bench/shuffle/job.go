@@ -52,8 +52,29 @@ func Jobs() (names []string) {
 	return names
 }
 
+// Local is stock Spark with the cores of all hosts in one executor: no block is another host's, so it shows how much a transfer can matter.
+const Local = "local"
+
 // Impls are the implementations that can be compared.
-func Impls() []string { return []string{"stock", "weft-tcp", "weft-rdma"} }
+func Impls() []string { return []string{"stock", "weft-tcp", "weft-rdma", Local} }
+
+// byWeft tells whether weft is installed there.
+func byWeft(impl string) bool { return impl != "stock" && impl != Local }
+
+// executors are how many an implementation has, and the cores of each, and its memory as Spark writes it.
+func (c Config) executors(impl string) (n, cores int, memory string) {
+	if impl != Local {
+		return c.Hosts, 1, c.Executor
+	}
+	size, unit, _ := splitMemory(c.Executor)
+	return 1, c.Hosts, fmt.Sprintf("%d%s", size*c.Hosts, unit)
+}
+
+// splitMemory takes apart what Spark takes as memory of an executor.
+func splitMemory(memory string) (size int, unit string, ok bool) {
+	n, err := fmt.Sscanf(memory, "%d%1s", &size, &unit)
+	return size, unit, err == nil && n == 2 && size > 0 && strings.Contains("kmgt", unit) && memory == fmt.Sprintf("%d%s", size, unit)
+}
 
 // Validate lists every conflict.
 func (c Config) Validate() error {
@@ -67,6 +88,8 @@ func (c Config) Validate() error {
 	check(len(c.Impls) > 0, "no implementation is named")
 	check(c.Rounds > 0, "there must be at least one round")
 	check(c.Hosts == 2 || c.Hosts == 3, "hosts is 2 or 3, not %d", c.Hosts)
+	_, _, ok := splitMemory(c.Executor)
+	check(ok, "the memory of an executor is a number and k, m, g or t, not %q", c.Executor)
 	for _, i := range c.Impls {
 		check(slices.Contains(Impls(), i), "unknown implementation %q: there are %s", i, strings.Join(Impls(), ", "))
 	}

@@ -15,7 +15,7 @@ import (
 type Record struct {
 	Job       string            `json:"job"`
 	Spark     string            `json:"spark"` // version
-	Impl      string            `json:"impl"`  // stock, weft-tcp or weft-rdma
+	Impl      string            `json:"impl"`  // stock, weft-tcp, weft-rdma or local
 	Link      string            `json:"link"`  // "as is", or what it was shaped to
 	Conf      map[string]string `json:"conf,omitempty"`
 	Executors int               `json:"executors"`

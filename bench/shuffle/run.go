@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"weft/bench/cluster"
@@ -21,7 +22,7 @@ type Config struct {
 	Jobs, Impls []string
 	Size        Size // for all jobs; what is 0 is the job's own
 	Rounds      int
-	Hosts       int               // with an executor of one core each
+	Hosts       int               // with an executor of one core each; Local has one with all cores
 	Executor    string            // memory of an executor, as Spark writes it
 	Conf        map[string]string // further Spark keys
 	Rate, Delay string            // of every host's link; empty: as it is
@@ -51,8 +52,10 @@ func (c Config) plan() (all []Record) {
 				panic(err) // Validate was not called
 			}
 			for k := range c.Impls {
+				impl := c.Impls[(k+round-1)%len(c.Impls)]
+				executors, _, _ := c.executors(impl)
 				all = append(all, Record{
-					Job: name, Spark: c.Spark, Impl: c.Impls[(k+round-1)%len(c.Impls)], Link: c.link(), Conf: c.Conf, Executors: c.Hosts,
+					Job: name, Spark: c.Spark, Impl: impl, Link: c.link(), Conf: c.Conf, Executors: executors,
 					Size: j.size.over(c.Size), Round: round,
 				})
 			}
@@ -109,7 +112,11 @@ func Run(ctx context.Context, c Config) (rs []Record, err error) {
 }
 
 func (c Config) upArgs() []string {
-	args := []string{"--spark", c.Spark, "--hosts", fmt.Sprint(c.Hosts), "--cores", "1", "--memory", c.Executor}
+	cores, memory := 1, c.Executor // of the largest executor
+	if slices.Contains(c.Impls, Local) {
+		_, cores, memory = c.executors(Local)
+	}
+	args := []string{"--spark", c.Spark, "--hosts", fmt.Sprint(c.Hosts), "--cores", fmt.Sprint(cores), "--memory", memory}
 	if c.Rate != "" {
 		args = append(args, "--rate", c.Rate)
 	}

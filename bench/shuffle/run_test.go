@@ -11,7 +11,7 @@ import (
 )
 
 func config() Config {
-	return Config{Spark: "3.5.9", Jobs: []string{"groupby", "terasort"}, Impls: []string{"stock", "weft-tcp"}, Rounds: 2, Hosts: 2, Progress: io.Discard}
+	return Config{Spark: "3.5.9", Jobs: []string{"groupby", "terasort"}, Impls: []string{"stock", "weft-tcp"}, Rounds: 2, Hosts: 2, Executor: "2g", Progress: io.Discard}
 }
 
 func names(rs []Record) (out []string) {
@@ -28,6 +28,23 @@ func TestImplementationsTakeTurns(t *testing.T) {
 	}
 	if got := names(config().plan()); !reflect.DeepEqual(got, want) {
 		t.Errorf("the order is %q", got)
+	}
+}
+
+// Hosts have room for the largest executor, and each implementation the same cores in all.
+func TestOneExecutorHasTheCoresOfAll(t *testing.T) {
+	c := config()
+	if args := strings.Join(c.upArgs(), " "); !strings.Contains(args, "--cores 1 --memory 2g") {
+		t.Errorf("hosts are started with %s", args)
+	}
+	c.Impls = append(c.Impls, Local)
+	if args := strings.Join(c.upArgs(), " "); !strings.Contains(args, "--cores 2 --memory 4g") {
+		t.Errorf("hosts are started with %s", args)
+	}
+	for _, r := range c.plan() {
+		if one := r.Impl == Local; one != (r.Executors == 1) {
+			t.Errorf("%s has %d executors", r.Impl, r.Executors)
+		}
 	}
 }
 
@@ -131,9 +148,9 @@ func TestValidateListsEveryConflict(t *testing.T) {
 	if err := config().Validate(); err != nil {
 		t.Fatal(err)
 	}
-	c := Config{Jobs: []string{"terasort", "sort"}, Impls: []string{"netty"}, Hosts: 4, Size: Size{RecordBytes: 10}}
+	c := Config{Jobs: []string{"terasort", "sort"}, Impls: []string{"netty"}, Hosts: 4, Executor: "2 GB", Size: Size{RecordBytes: 10}}
 	err := c.Validate()
-	for _, want := range []string{`"sort"`, `"netty"`, "hosts is 2 or 3", "at least one round", "terasort: a record of 10 bytes"} {
+	for _, want := range []string{`"sort"`, `"netty"`, "hosts is 2 or 3", "at least one round", "terasort: a record of 10 bytes", `not "2 GB"`} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not tell of %s", err, want)
 		}
@@ -143,7 +160,11 @@ func TestValidateListsEveryConflict(t *testing.T) {
 func TestKeysOfImplementations(t *testing.T) {
 	c := config()
 	c.Root, c.Conf = "/src", map[string]string{"spark.task.maxFailures": "4"}
-	stock, tcp, rdma := c.sparkConf("stock"), c.sparkConf("weft-tcp"), c.sparkConf("weft-rdma")
+	stock, tcp, rdma, local := c.sparkConf("stock"), c.sparkConf("weft-tcp"), c.sparkConf("weft-rdma"), c.sparkConf(Local)
+	if stock["spark.executor.cores"] != "1" || local["spark.executor.cores"] != "2" || local["spark.cores.max"] != "2" || local["spark.executor.memory"] != "4g" ||
+		local["spark.shuffle.manager"] != "" {
+		t.Errorf("on one host it runs with %v, on two with %v", local, stock)
+	}
 	if stock["spark.shuffle.manager"] != "" || stock["spark.task.maxFailures"] != "4" {
 		t.Errorf("stock runs with %v", stock)
 	}

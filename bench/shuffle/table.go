@@ -49,8 +49,18 @@ func WriteTable(w io.Writer, rs []Record) error {
 	if len(rs) == 0 {
 		return nil
 	}
+	executors := 0
+	local := false
+	for _, r := range rs {
+		executors = max(executors, r.Executors)
+		local = local || r.Impl == Local
+	}
 	fmt.Fprintf(w, "Spark %s, %d executors, link %s. Medians over the rounds; (ratios): stock Spark's time over weft's in the same round,\n"+
-		"median and extremes, above 1 where weft is faster.\n\n", rs[0].Spark, rs[0].Executors, rs[0].Link)
+		"median and extremes, above 1 where weft is faster.\n", rs[0].Spark, executors, rs[0].Link)
+	if local {
+		fmt.Fprintln(w, "local: stock Spark with all cores in one executor, so that nothing is another host's.")
+	}
+	fmt.Fprintln(w)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "job\tmaps x reduces\tMB\timpl\trounds\twrite s\tread s\ttotal s\tfetch wait s\tCPU s\tremote blocks\tMB by weft\tMB by Netty\t")
 	var ratios []string

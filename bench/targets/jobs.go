@@ -16,28 +16,34 @@ func jobFigures(dir string) []Figure {
 	small, smallErr := read[[]shuffle.Record](dir, SmallBlocks+"/shuffle.json", "make bench")
 	rows, trainErr := read[[]result.Row](dir, "train.json", "make bench-train")
 	return []Figure{
-		target{"job on two hosts, 2 GiB in 2 MiB blocks: time of the read stage, stock to weft", 1.5, false}.
-			judge(readStage(large, shuffle.Size{Maps: 32, Reduces: 32, Records: 1024, RecordBytes: 64 * kib}), largeErr),
-		target{"job on two hosts, 10^6 blocks of 1 KB: time of the read stage, stock to weft", 2, false}.
-			judge(readStage(small, shuffle.Size{Maps: 1000, Reduces: 1000, Records: 1000, RecordBytes: 1000}), smallErr),
+		readStage(target{"job on two hosts, 2 GiB in 2 MiB blocks: time of the read stage, stock to weft", 1.5, false},
+			large, largeErr, shuffle.Size{Maps: 32, Reduces: 32, Records: 1024, RecordBytes: 64 * kib}),
+		readStage(target{"job on two hosts, 10^6 blocks of 1 KB: time of the read stage, stock to weft", 2, false},
+			small, smallErr, shuffle.Size{Maps: 1000, Reduces: 1000, Records: 1000, RecordBytes: 1000}),
 		target{"BigDL on two hosts, VGG, batch 8: get weights + aggregate gradient, stock to weft", 2, false}.
 			judge(exchange(rows), trainErr),
 	}
 }
 
-// readStage is the ratio in each round of runs of that size, over an unshaped link, that has both.
-func readStage(records []shuffle.Record, size shuffle.Size) (vs []float64) {
-	find := func(impl string, like shuffle.Record) float64 {
-		for _, r := range records {
-			if r.Impl == impl && r.Job == like.Job && r.Round == like.Round && r.Link == like.Link && r.Size == size && r.Failure == "" {
-				return r.Read
-			}
-		}
-		return 0
-	}
+// readStage judges runs of that size. The limit beside it is the same job without anything that is another host's.
+func readStage(t target, records []shuffle.Record, err error, size shuffle.Size) Figure {
+	f := t.judge(readRatios(records, "weft-tcp", size), err)
+	f.Note = limit("stock to stock with all cores in one executor, where no block is remote, in the same rounds",
+		target{}.judge(readRatios(records, shuffle.Local, size), err))
+	return f
+}
+
+// readRatios is the time of stock Spark's read stage to that of the implementation, in each round of runs of that size, over an unshaped link,
+// that has both.
+func readRatios(records []shuffle.Record, impl string, size shuffle.Size) (vs []float64) {
 	for _, r := range records {
-		if weft, stock := find("weft-tcp", r), find("stock", r); r.Impl == "weft-tcp" && r.Link == "as is" && r.Executors == 2 && weft > 0 && stock > 0 {
-			vs = append(vs, stock/weft)
+		if r.Impl != impl || r.Size != size || r.Link != "as is" || r.Failure != "" || r.Read <= 0 {
+			continue
+		}
+		for _, s := range records {
+			if s.Impl == "stock" && s.Job == r.Job && s.Round == r.Round && s.Link == r.Link && s.Size == size && s.Executors == 2 && s.Failure == "" && s.Read > 0 {
+				vs = append(vs, s.Read/r.Read)
+			}
 		}
 	}
 	return vs

@@ -19,7 +19,11 @@ import (
 )
 
 func benchCommand() *cobra.Command {
-	c := &cobra.Command{Use: "bench", Short: "Measure weft beside stock Spark and the raw limits"}
+	c := &cobra.Command{
+		Use: "bench", Short: "Measure weft beside stock Spark and the raw limits",
+		Args: cobra.NoArgs, // a benchmark that there is not is an error
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
 	c.AddCommand(benchAllCommand(), benchDataCommand(), benchFetchCommand(), benchModelCommand(), benchRDMACommand(), benchRawCommand(), benchRegistryCommand(), benchReportCommand(), benchShuffleCommand(), benchTargetsCommand(), benchTrainCommand())
 	return c
 }

@@ -49,7 +49,8 @@ func benchShuffleCommand() *cobra.Command {
 	f.StringVar(&c.Spark, "spark", "3.5.9", "version of Spark")
 	f.StringVar(&c.Out, "out", "build/bench", "folder for the results")
 	f.StringSliceVar(&c.Jobs, "job", shuffle.Jobs(), "jobs")
-	f.StringSliceVar(&c.Impls, "impl", []string{"stock", "weft-tcp"}, "implementations, of "+strings.Join(shuffle.Impls(), ", "))
+	f.StringSliceVar(&c.Impls, "impl", []string{"stock", "weft-tcp"}, "implementations, of "+strings.Join(shuffle.Impls(), ", ")+
+		"; local: stock with all cores in one executor, where nothing is fetched from another host")
 	f.IntVar(&c.Size.Maps, "maps", 0, "map tasks of every job (default: the job's own)")
 	f.IntVar(&c.Size.Reduces, "reduces", 0, "reduce tasks of every job (default: the job's own)")
 	f.IntVar(&c.Size.Records, "records", 0, "records that each map task writes (default: the job's own)")

@@ -31,7 +31,7 @@ func daemonCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			opts, err := options.Load(flags.sources())
 			if err != nil {
-				return fmt.Errorf("options:\n%w", err)
+				return fmt.Errorf("options: %w", err)
 			}
 			log := slog.New(slog.NewTextHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: opts.LogLevel}))
 			signal.Ignore(unix.SIGPIPE, unix.SIGHUP) // whoever reads stdout or stderr may die first

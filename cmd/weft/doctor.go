@@ -31,7 +31,7 @@ func doctorCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			opts, err := options.Load(flags.sources())
 			if err != nil {
-				return fmt.Errorf("options:\n%w", err)
+				return fmt.Errorf("options: %w", err)
 			}
 			var peer doctor.Peer
 			if c.Flags().Changed("peer") {

@@ -30,7 +30,7 @@ func statusCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			opts, err := options.Parse(flags.sources())
 			if err != nil {
-				return fmt.Errorf("options:\n%w", err)
+				return fmt.Errorf("options: %w", err)
 			}
 			ctx, cancel := context.WithTimeout(c.Context(), patience)
 			defer cancel()

@@ -69,7 +69,7 @@ func (m *machine) rdmaDevices(context.Context) Result {
 		return m.without("let the daemon read /sys", "%v", err)
 	}
 	if len(names) == 0 {
-		return m.without("load the device's driver, for soft-RoCE rdma_rxe; where there is to be none, set weft.rdma.device=none", "the kernel has none")
+		return m.without("if this node has such a device, load its driver; else set weft.rdma.device=none, and this line goes", "the kernel has none")
 	}
 	list := strings.Join(names, ", ")
 	if m.rdma.load() != nil {

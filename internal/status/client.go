@@ -35,6 +35,9 @@ func Get(ctx context.Context, dir string) (*Status, error) {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
 		return nil, fmt.Errorf("%w in %s: start one, or name another directory by --socket-dir", ErrNotRunning, dir)
 	}
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("the daemon in %s is another user's: ask as that user, or as root", dir)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("asking the daemon in %s: %w", dir, err)
 	}

@@ -130,7 +130,8 @@ final class Dialer {
       throw new IOException("no connection to " + socket + " in time");
     }
     if (!connected.isSuccess()) {
-      throw new IOException("no daemon at " + socket + ": " + connected.cause(), connected.cause());
+      Throwable why = connected.cause(); // a FileNotFoundException without a text where there is no such file
+      throw new IOException("no daemon at " + socket + ": " + (why.getMessage() == null ? "there is no such socket" : why.getMessage()), why);
     }
     return connected.channel();
   }

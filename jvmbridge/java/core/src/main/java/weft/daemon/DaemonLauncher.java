@@ -85,7 +85,7 @@ public final class DaemonLauncher implements Launcher {
     builder.redirectOutput(ProcessBuilder.Redirect.appendTo(log.file().toFile()));
     process = builder.start();
     process.getOutputStream().close();
-    LOG.info("weft: started the daemon of this node, log in {}", log.file());
+    LOG.info("weft: starting the daemon of this node, unless another executor has (start {} of at most {}), log in {}", starts, MAX_STARTS, log.file());
   }
 
   /** The process started last, or null. */

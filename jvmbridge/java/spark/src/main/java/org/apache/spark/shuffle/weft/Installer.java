@@ -45,7 +45,11 @@ final class Installer {
       }
       swap(env.blockManager(), new WeftRuntime(env, settings));
     } catch (Throwable e) { // also a class that this Spark lacks
-      LOG.error("weft: could not start, blocks go by Spark's own transfer service: {}", e.getMessage(), e);
+      if (e instanceof IllegalArgumentException) { // settings, each line of which says what is wrong with one
+        LOG.error("weft: could not start, blocks go by Spark's own transfer service: {}", e.getMessage().replace("\n", "; "));
+      } else {
+        LOG.error("weft: could not start, blocks go by Spark's own transfer service: {}", e.getMessage(), e);
+      }
       if (env.executorId().equals(DirectoryEndpoint.DRIVER)) {
         Outliving.withdraw(env.conf());
       }

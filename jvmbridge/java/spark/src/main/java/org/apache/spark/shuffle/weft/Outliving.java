@@ -43,7 +43,9 @@ final class Outliving {
         withdraw(conf);
         LOG.info("weft: map outputs end with their executors, as ever: {}", why);
       }
-    } catch (RuntimeException | LinkageError e) { // settings that are wrong are told of where weft starts
+    } catch (IllegalArgumentException e) { // settings that are wrong, which are told of where weft starts
+      withdraw(conf);
+    } catch (RuntimeException | LinkageError e) {
       withdraw(conf);
       LOG.info("weft: map outputs end with their executors, as ever: {}", e.toString());
     }

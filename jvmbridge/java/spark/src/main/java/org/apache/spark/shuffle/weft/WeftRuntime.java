@@ -208,8 +208,9 @@ final class WeftRuntime implements SessionListener {
   @Override
   public void failed(String cause) {
     LOG.warn("weft: no session with this node's daemon: {}. Blocks go by Spark's own transfer service; it is tried again in"
-        + " the background. See that `weft daemon` runs on this node and has the same spark.weft.socket.dir, and what `weft doctor`"
-        + " says there", cause);
+        + " the background. {}", cause, settings.startsDaemon
+            ? "See the daemon's log, and what `weft doctor` says on this node"
+            : "See that `weft daemon` runs on this node and has the same spark.weft.socket.dir, and what `weft doctor` says there");
     directory.withdraw();
   }
 
