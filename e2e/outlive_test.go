@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // mapOutputs is how many map outputs the job bigblocks has.
@@ -27,12 +28,13 @@ func TestOutlive(t *testing.T) {
 			testOff(t, outliveCluster(t, version), Conf{"spark.driver.extraJavaOptions": "-Dio.netty.transport.noNative=true"})
 		})
 		t.Run(version+"/not kept", func(t *testing.T) { testNotKept(t, outliveCluster(t, version)) })
-		t.Run(version+"/daemon killed", func(t *testing.T) { testDaemonKilled(t, outliveCluster(t, version), "tcp", nil) })
-		t.Run(version+"/daemon killed, encrypted", func(t *testing.T) { testDaemonKilledEncrypted(t, version, networkCrypto) })
+		t.Run(version+"/daemon killed", func(t *testing.T) { testDaemonKilled(t, outliveCluster(t, version), "tcp", nil, 0) })
+		t.Run(version+"/daemon killed, encrypted", func(t *testing.T) { testDaemonKilledEncrypted(t, version, networkCrypto, 0) })
 		t.Run(version+"/daemon replaced", func(t *testing.T) { testDaemonReplaced(t, outliveCluster(t, version)) })
 		t.Run(version+"/daemon lost", func(t *testing.T) { testDaemonLost(t, outliveCluster(t, version)) })
 	}
-	t.Run("4.1.3/daemon killed, ssl", func(t *testing.T) { testDaemonKilledEncrypted(t, "4.1.3", sslConf(t)) })
+	// The driver ends a connection on which TLS does not begin after 10 s, also that by which a daemon sees that it lives.
+	t.Run("4.1.3/daemon killed, ssl", func(t *testing.T) { testDaemonKilledEncrypted(t, "4.1.3", sslConf(t), 15*time.Second) })
 }
 
 func outliveCluster(t *testing.T, version string, args ...string) *Cluster {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"weft/internal/status"
 )
@@ -15,8 +16,9 @@ import (
 const peerPort = "7400"
 
 // testDaemonKilled kills an executor of a host, and then its daemon, while others fetch from it what the executor left. Its other executor
-// starts a daemon, which has that, and tells the driver where it is now. Daemons reach each other by the given transport.
-func testDaemonKilled(t *testing.T, c *Cluster, transport string, conf Conf) {
+// starts a daemon, which has that, and tells the driver where it is now. Daemons reach each other by the given transport; between the executor's end
+// and the reduce stage lies some time.
+func testDaemonKilled(t *testing.T, c *Cluster, transport string, conf Conf, between time.Duration) {
 	// Two blocks are under way to each task when it stops, and four are to come. With one, the tasks of the other host may all have begun with
 	// their neighbour's: then they have no connection to this one's daemon.
 	r := c.StartStopping(t, c.WithWeft().With(fourExecutors).With(conf).With(Conf{"spark.reducer.maxSizeInFlight": "5m"}), "bigblocks")
@@ -25,6 +27,7 @@ func testDaemonKilled(t *testing.T, c *Cluster, transport string, conf Conf) {
 	killed := c.Pids(t, Host1, "executor")[0]
 	kill(t, killed)
 	c.eventually(t, "the daemon knows that it is gone", func() bool { return c.executors(Host1)[killed] == "" })
+	time.Sleep(between)
 	r.Release(t, "go")
 	r.Await(t, "reducing")
 	before := c.Status(t, Host1).DaemonID
@@ -42,8 +45,8 @@ func testDaemonKilled(t *testing.T, c *Cluster, transport string, conf Conf) {
 }
 
 // testDaemonKilledEncrypted is the same with Spark's connections and weft's encrypted.
-func testDaemonKilledEncrypted(t *testing.T, version string, conf Conf) {
-	testDaemonKilled(t, outliveCluster(t, version, daemonConf(conf)...), "tcp+tls", conf)
+func testDaemonKilledEncrypted(t *testing.T, version string, conf Conf, between time.Duration) {
+	testDaemonKilled(t, outliveCluster(t, version, daemonConf(conf)...), "tcp+tls", conf, between)
 }
 
 // testDaemonReplaced kills both executors of a host whose daemon is a service, and puts another binary in the service's place while the rest

@@ -12,6 +12,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"weft/internal/leakcheck"
 	"weft/internal/metrics"
 	"weft/internal/pb/blockpb"
 	"weft/internal/pb/bridgepb"
@@ -104,8 +105,10 @@ func FuzzSession(f *testing.F) {
 		sink.Failed(all, shuffle.ReasonNotFound, "no pieces here")
 	}), func(opts *jvmbridge.Options) { opts.OnSessions = func(int) {} }) // for all inputs, as is the other session: a daemon for each of them would take most of the time
 	bystander := r.dial(f, bridgetest.Hello("app", "bystander"))
+	mustWork(f, bystander) // it has its memory before anything is counted
 	directory := f.TempDir()
 	f.Fuzz(func(t *testing.T, input []byte) {
+		leakcheck.Check(t)
 		hostile := r.dialRaw(t, bridgetest.Hello("app", "hostile", directory))
 		ctx, cancel := context.WithCancel(t.Context())
 		var asked sync.WaitGroup
@@ -131,7 +134,7 @@ func FuzzSession(f *testing.F) {
 		<-sent
 		cancel()
 		asked.Wait()
-		eventually(t, "its session is gone", func() bool { return len(r.Sessions()) == 1 })
+		eventually(t, "its session is gone", func() bool { return len(r.Sessions()) == 1 && len(r.registry.Status()) == 1 })
 		mustWork(t, bystander)
 		eventually(t, "what it was given is back", func() bool {
 			usage := r.budget.Usage()

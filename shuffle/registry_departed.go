@@ -1,8 +1,13 @@
 package shuffle
 
 import (
+	"context"
+	"errors"
+	"log/slog"
 	"slices"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // watch watches the application's driver for as long as it has executors here, departed ones too.
@@ -130,7 +135,11 @@ func (r *Registry) driverGone(id string, app *application, cause error) {
 	app.unwatch = nil
 	departed := app.gone()
 	r.mu.Unlock()
-	r.log.Info("an application's driver is gone; nothing is kept for it any more", "app", id, "executors", len(departed), "why", cause)
+	level := slog.LevelWarn // it may live, and its host or the network be in trouble
+	if errors.Is(cause, unix.ECONNREFUSED) {
+		level = slog.LevelInfo // as every driver ends
+	}
+	r.log.Log(context.Background(), level, "an application's driver is gone; nothing is kept for it any more", "app", id, "executors", len(departed), "why", cause)
 	for _, e := range departed {
 		e.Leave()
 	}

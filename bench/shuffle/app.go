@@ -141,8 +141,8 @@ func (c Config) account(ctx context.Context, cl cluster.Cluster, r *Record, app,
 	if err := r.readEvents(bufio.NewReader(events)); err != nil {
 		return err
 	}
-	if r.Impl == Local && r.RemoteBlocks > 0 {
-		return fmt.Errorf("%d blocks were fetched from another host, where all should be on one", r.RemoteBlocks)
+	if remote := r.RemoteBlocks > 0; remote == (r.Impl == Local) {
+		return fmt.Errorf("%d blocks were fetched from another host: its executors were not where they should be", r.RemoteBlocks)
 	}
 	if !byWeft(r.Impl) {
 		r.BytesNetty = r.RemoteBytes

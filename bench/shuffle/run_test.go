@@ -11,7 +11,7 @@ import (
 )
 
 func config() Config {
-	return Config{Spark: "3.5.9", Jobs: []string{"groupby", "terasort"}, Impls: []string{"stock", "weft-tcp"}, Rounds: 2, Hosts: 2, Executor: "2g", Progress: io.Discard}
+	return Config{Spark: "3.5.9", Jobs: []string{"groupby", "terasort"}, Impls: []string{"stock", "weft-tcp"}, Rounds: 2, Hosts: 2, Executor: "2G", Progress: io.Discard}
 }
 
 func names(rs []Record) (out []string) {
@@ -34,11 +34,11 @@ func TestImplementationsTakeTurns(t *testing.T) {
 // Hosts have room for the largest executor, and each implementation the same cores in all.
 func TestOneExecutorHasTheCoresOfAll(t *testing.T) {
 	c := config()
-	if args := strings.Join(c.upArgs(), " "); !strings.Contains(args, "--cores 1 --memory 2g") {
+	if args := strings.Join(c.upArgs(), " "); !strings.Contains(args, "--cores 1 --memory 2G") {
 		t.Errorf("hosts are started with %s", args)
 	}
 	c.Impls = append(c.Impls, Local)
-	if args := strings.Join(c.upArgs(), " "); !strings.Contains(args, "--cores 2 --memory 4g") {
+	if args := strings.Join(c.upArgs(), " "); !strings.Contains(args, "--cores 2 --memory 4G") {
 		t.Errorf("hosts are started with %s", args)
 	}
 	for _, r := range c.plan() {
@@ -148,7 +148,7 @@ func TestValidateListsEveryConflict(t *testing.T) {
 	if err := config().Validate(); err != nil {
 		t.Fatal(err)
 	}
-	c := Config{Jobs: []string{"terasort", "sort"}, Impls: []string{"netty"}, Hosts: 4, Executor: "2 GB", Size: Size{RecordBytes: 10}}
+	c := Config{Jobs: []string{"terasort", "sort"}, Impls: []string{"netty", Local}, Hosts: 4, Executor: "2 GB", Size: Size{RecordBytes: 10}}
 	err := c.Validate()
 	for _, want := range []string{`"sort"`, `"netty"`, "hosts is 2 or 3", "at least one round", "terasort: a record of 10 bytes", `not "2 GB"`} {
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -161,7 +161,7 @@ func TestKeysOfImplementations(t *testing.T) {
 	c := config()
 	c.Root, c.Conf = "/src", map[string]string{"spark.task.maxFailures": "4"}
 	stock, tcp, rdma, local := c.sparkConf("stock"), c.sparkConf("weft-tcp"), c.sparkConf("weft-rdma"), c.sparkConf(Local)
-	if stock["spark.executor.cores"] != "1" || local["spark.executor.cores"] != "2" || local["spark.cores.max"] != "2" || local["spark.executor.memory"] != "4g" ||
+	if stock["spark.executor.cores"] != "1" || local["spark.executor.cores"] != "2" || local["spark.cores.max"] != "2" || local["spark.executor.memory"] != "4G" ||
 		local["spark.shuffle.manager"] != "" {
 		t.Errorf("on one host it runs with %v, on two with %v", local, stock)
 	}

@@ -1,6 +1,9 @@
 package targets
 
 import (
+	"maps"
+	"slices"
+
 	"weft/bench/result"
 	"weft/bench/shuffle"
 )
@@ -25,28 +28,44 @@ func jobFigures(dir string) []Figure {
 	}
 }
 
-// readStage judges runs of that size. The limit beside it is the same job without anything that is another host's.
+// readStage judges runs of that size. Beside it stands the same job without anything that is another host's, in rounds that have all three.
 func readStage(t target, records []shuffle.Record, err error, size shuffle.Size) Figure {
-	f := t.judge(readRatios(records, "weft-tcp", size), err)
-	f.Note = limit("stock to stock with all cores in one executor, where no block is remote, in the same rounds",
-		target{}.judge(readRatios(records, shuffle.Local, size), err))
+	weft, local := readRatios(records, "weft-tcp", size), readRatios(records, shuffle.Local, size)
+	maps.DeleteFunc(local, func(in run, _ float64) bool { return weft[in] == 0 })
+	f := t.judge(slices.Collect(maps.Values(weft)), err)
+	f.Note = limit("to compare with, not a limit: stock to stock with all cores in one executor, where no block is remote",
+		target{}.judge(slices.Collect(maps.Values(local)), err))
 	return f
+}
+
+// run is a job in a round.
+type run struct {
+	job   string
+	round int
 }
 
 // readRatios is the time of stock Spark's read stage to that of the implementation, in each round of runs of that size, over an unshaped link,
 // that has both.
-func readRatios(records []shuffle.Record, impl string, size shuffle.Size) (vs []float64) {
-	for _, r := range records {
-		if r.Impl != impl || r.Size != size || r.Link != "as is" || r.Failure != "" || r.Read <= 0 {
-			continue
-		}
-		for _, s := range records {
-			if s.Impl == "stock" && s.Job == r.Job && s.Round == r.Round && s.Link == r.Link && s.Size == size && s.Executors == 2 && s.Failure == "" && s.Read > 0 {
-				vs = append(vs, s.Read/r.Read)
+func readRatios(records []shuffle.Record, impl string, size shuffle.Size) map[run]float64 {
+	seconds := func(impl string, executors int) map[run]float64 {
+		all := map[run]float64{}
+		for _, r := range records {
+			if r.Impl == impl && r.Executors == executors && r.Size == size && r.Link == "as is" && r.Failure == "" && r.Read > 0 {
+				all[run{r.Job, r.Round}] = r.Read
 			}
 		}
+		return all
 	}
-	return vs
+	executors := 2
+	if impl == shuffle.Local {
+		executors = 1
+	}
+	ratios, stock := seconds(impl, executors), seconds("stock", 2)
+	for in, s := range ratios {
+		ratios[in] = stock[in] / s
+	}
+	maps.DeleteFunc(ratios, func(_ run, ratio float64) bool { return ratio == 0 })
+	return ratios
 }
 
 // exchange is the ratio in each repeat that has both, of what an iteration spends on the parameters' blocks.

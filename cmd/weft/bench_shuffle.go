@@ -17,8 +17,8 @@ func benchShuffleCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "shuffle",
 		Short: "Whole shuffles on Spark: GroupBy, SortBy, TeraSort and many small blocks, stock beside weft",
-		Long: "Starts two or three hosts (network namespaces) with a Spark executor of one core each, and runs jobs that do little but shuffle: stock\n" +
-			"Spark and weft in turns, in rounds. Each run is an application of its own that makes its input, runs the job once to warm up, and then\n" +
+		Long: "Starts two or three hosts (network namespaces) with a Spark executor of one core each (local: one with all cores), and runs jobs that do\n" +
+			"little but shuffle: stock Spark and weft in turns, in rounds. Each run is an application of its own that makes its input, runs the job once to warm up, and then\n" +
 			"measures it. Results have to be equal. Prints the medians and the ratios to stock Spark, and writes shuffle.json (every run) and shuffle.txt (Go\n" +
 			"benchmark format) to --out. A run that fails is shown as failed, and the others go on; the exit status is 1 then.\n\n" +
 			"Sizes that are not given are the job's own; docs/benchmarks.md has them, and what the jobs do.\n\n" +

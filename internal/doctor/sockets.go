@@ -20,6 +20,8 @@ func (m *machine) daemon(ctx context.Context) Result {
 	switch {
 	case errors.Is(err, status.ErrNotRunning):
 		return warn("start `weft daemon`, or leave it to the first executor (spark.weft.daemon.mode=auto)", "none is running in %s", m.opts.SocketDir)
+	case errors.Is(err, fs.ErrPermission):
+		return warn("ask as the daemon's user, or as root", "%s is not accessible to this user", m.opts.SocketDir)
 	case err != nil:
 		return fail("end that daemon and start it again", "%v", err)
 	case s.Version != version.String():

@@ -36,7 +36,7 @@ func Get(ctx context.Context, dir string) (*Status, error) {
 		return nil, fmt.Errorf("%w in %s: start one, or name another directory by --socket-dir", ErrNotRunning, dir)
 	}
 	if errors.Is(err, fs.ErrPermission) {
-		return nil, fmt.Errorf("the daemon in %s is another user's: ask as that user, or as root", dir)
+		return nil, fmt.Errorf("%s is not accessible to this user; ask as the daemon's user, or as root: %w", dir, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("asking the daemon in %s: %w", dir, err)

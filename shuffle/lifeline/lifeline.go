@@ -8,27 +8,34 @@ import (
 	"net"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// connectTimeout bounds connecting; keepAlive notices a lost host after about Idle + Count * Interval. A process that ends has closed its
-// port pause after its connections for sure.
-const (
-	connectTimeout = 10 * time.Second
-	pause          = time.Second
-)
+// connectTimeout bounds connecting; keepAlive notices a lost host after about Idle + Count * Interval.
+const connectTimeout = 10 * time.Second
+
+// times are how long things take between two connections.
+type times struct {
+	pause    time.Duration // before another connection is made: a process that ends has closed its port by then
+	patience time.Duration // for making it again where nobody says that the port is closed: as long as keepAlive waits
+}
+
+var usual = times{pause: time.Second, patience: 45 * time.Second}
 
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 6}
 
 // Watch connects to addr (host:port) and calls gone once, from a goroutine of its own, when the connection could not be made, or has ended
-// and cannot be made again. It is not called after stop, which may be called more than once, and from gone.
-func Watch(addr string, gone func(error)) (stop func()) { return watch(addr, pause, gone) }
+// and cannot be made again: at once where the port is closed, which wraps ECONNREFUSED. It is not called after stop, which may be called more
+// than once, and from gone.
+func Watch(addr string, gone func(error)) (stop func()) { return usual.watch(addr, gone) }
 
-func watch(addr string, pause time.Duration, gone func(error)) (stop func()) {
+func (t times) watch(addr string, gone func(error)) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var over atomic.Bool
 	go func() {
 		defer cancel()
-		err := hold(ctx, addr, pause)
+		err := t.hold(ctx, addr)
 		if !over.Swap(true) {
 			gone(err)
 		}
@@ -39,20 +46,26 @@ func watch(addr string, pause time.Duration, gone func(error)) (stop func()) {
 	}
 }
 
-// hold returns when there is no connection any more, or ctx has ended. Who closes one within pause is not asked for another.
-func hold(ctx context.Context, addr string, pause time.Duration) error {
+// hold returns when there is no connection any more, or ctx has ended. Who closes one within pause is not asked for another. An error that
+// may be the network's, or this host's own (a name that is not resolved, no descriptor left), does not end what was held before.
+func (t times) hold(ctx context.Context, addr string) error {
 	var ended error
+	var since time.Time // there is none
 	for {
 		conn, err := (&net.Dialer{Timeout: connectTimeout, KeepAliveConfig: keepAlive}).DialContext(ctx, "tcp", addr)
-		if err != nil {
+		switch {
+		case err == nil:
+			began := time.Now()
+			ended = await(ctx, conn, addr)
+			since = time.Now()
+			if since.Sub(began) < t.pause {
+				return ended
+			}
+		case ended == nil || errors.Is(err, unix.ECONNREFUSED) || time.Since(since) > t.patience:
 			return errors.Join(ended, err)
 		}
-		began := time.Now()
-		if ended = await(ctx, conn, addr); time.Since(began) < pause {
-			return ended
-		}
 		select {
-		case <-time.After(pause):
+		case <-time.After(t.pause):
 		case <-ctx.Done():
 			return ended
 		}

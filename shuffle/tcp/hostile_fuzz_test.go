@@ -14,6 +14,7 @@ import (
 
 	"weft/internal/pb/blockpb"
 	"weft/internal/pb/peerpb"
+	"weft/shuffle"
 	"weft/shuffle/serve"
 	"weft/shuffle/transporttest"
 )
@@ -43,14 +44,17 @@ func framed(input []byte, table uint64) []byte {
 	return stream
 }
 
-// ownTable is the high bits that an input's handles have for those of the connection that it is sent over.
-const ownTable = uint64(2)
+// The high bits that an input's handles have for those of the connection that it is sent over; and those of another peer's, which has one block open.
+const ownTable, otherTable = uint64(2), uint64(1)
 
 // owned is a message in which table stands for ownTable, if it is a request at all.
 func owned(message []byte, table uint64) []byte {
 	m := new(peerpb.Request)
 	if proto.Unmarshal(message, m) != nil {
 		return message
+	}
+	if canonical, err := proto.Marshal(m); err != nil || !bytes.Equal(canonical, message) {
+		return message // what is odd about it is to stay
 	}
 	changed := false
 	for _, handles := range [][]uint64{m.GetRead().GetHandle(), m.GetRead().GetRelease(), m.GetRelease().GetHandle()} {
@@ -85,12 +89,6 @@ type quiet struct{ testing.TB }
 func (quiet) Logf(string, ...any) {}
 func (quiet) Helper()             {}
 
-// eager is a request for a block that comes along, so that it isn't held open.
-func eager(m *peerpb.Request) *peerpb.Request {
-	m.GetLocate().EagerBytes, m.GetLocate().EagerBlock = 100, 100
-	return m
-}
-
 // A daemon that has opened an application may ask for whatever it likes: its connection alone ends, and no block stays open for it.
 func FuzzRequests(f *testing.F) {
 	locate := func(open uint64, change func(*peerpb.Locate)) *peerpb.Request {
@@ -105,14 +103,14 @@ func FuzzRequests(f *testing.F) {
 			Id: 2, Handle: []uint64{handle}, Offset: []uint64{offset}, Length: []uint64{length}, Release: release,
 		}}}
 	}
-	first := ownTable<<serve.TableBits + 1 // a block that is held open from the start; with 1 instead of ownTable, a handle of another peer
+	first, other := ownTable<<serve.TableBits+1, otherTable<<serve.TableBits+1 // blocks that are held open from the start
 	release := &peerpb.Request{Kind: &peerpb.Request_Release{Release: &peerpb.Release{Handle: []uint64{first, first, 0, ^uint64(0)}}}}
 	same := func(*peerpb.Locate) {}
 	for _, requests := range [][]*peerpb.Request{
 		{locate(1, same), read(first, 0, 100, first), release, release},
 		{locate(1, same), locate(1, same), read(first, 0, 1<<63), read(first, 99, 2)},
 		{read(first, 0, 1), locate(1, same)},
-		{release, read(1<<serve.TableBits+1, 0, 1, 1<<serve.TableBits+1)},
+		{release, read(other, 0, 1, other)},
 		{locate(1, func(l *peerpb.Locate) { l.EagerBytes, l.EagerBlock = 1<<31, 1<<31 })},
 		{locate(1, func(l *peerpb.Locate) { l.Blocks.MapId = nil })},
 		{locate(1, func(l *peerpb.Locate) { l.Blocks.ReduceEnd[0] = 7 })},
@@ -131,18 +129,15 @@ func FuzzRequests(f *testing.F) {
 	g.src.Add(100, 5000)
 	bystander := g.greet(quiet{f})
 	abortive(quiet{f}, bystander.Conn)
-	open := bystander.open(anApp)
+	if handle := held(f, bystander, g.id); handle != other {
+		f.Fatalf("handle %d, want %d", handle, other)
+	}
 	f.Fuzz(func(t *testing.T, input []byte) {
 		bystander.t = t
 		_ = bystander.SetDeadline(time.Now().Add(20 * time.Second))
 		hostile := g.greet(t)
 		abortive(t, hostile.Conn)
-		hostile.request(locateOf(hostile.open(anApp), g.id))
-		resp, _ := answer(t, hostile)
-		if len(resp.GetLocated().GetHandle()) != 1 {
-			t.Fatalf("%v for a block", resp)
-		}
-		table := resp.GetLocated().GetHandle()[0] >> serve.TableBits
+		table := held(t, hostile, g.id) >> serve.TableBits
 		sent := make(chan struct{})
 		go func() {
 			defer close(sent)
@@ -152,18 +147,29 @@ func FuzzRequests(f *testing.F) {
 			t.Fatal("the connection did not end")
 		}
 		<-sent
-		for end := time.Now().Add(20 * time.Second); g.server.Conns() > 1 || g.src.Open() > 0; time.Sleep(100 * time.Microsecond) {
+		for end := time.Now().Add(20 * time.Second); g.server.Conns() > 1 || g.src.Open() > 1; time.Sleep(100 * time.Microsecond) {
 			if time.Now().After(end) {
-				t.Fatalf("%d connections and %d open blocks are left of it", g.server.Conns()-1, g.src.Open())
+				t.Fatalf("%d connections and %d open blocks are left of it", g.server.Conns()-1, g.src.Open()-1)
 			}
 		}
-		bystander.request(eager(locateOf(open, g.id)))
+		g.log.forget()
+		bystander.request(read(other, 0, 100))
 		resp, n := answer(t, bystander)
-		if resp.GetLocated() == nil || resp.GetLocated().GetReason() != nil || n != 100 {
-			t.Errorf("another peer's connection: %v and %d bytes", resp, n)
+		if resp.GetData() == nil || resp.GetData().GetReason() != 0 || n != 100 {
+			t.Errorf("another peer's block: %v and %d bytes", resp, n)
 		}
 		if _, err := io.CopyN(io.Discard, bystander, int64(n)); err != nil {
 			t.Error(err)
 		}
 	})
+}
+
+// held opens the application and has a block of it held open, whose handle it returns.
+func held(t testing.TB, r *byHand, id shuffle.BlockID) uint64 {
+	r.request(locateOf(r.open(anApp), id))
+	resp, _ := answer(r.t, r)
+	if len(resp.GetLocated().GetHandle()) != 1 {
+		t.Fatalf("%v for a block", resp)
+	}
+	return resp.GetLocated().GetHandle()[0]
 }

@@ -55,6 +55,12 @@ func (l *lines) Write(p []byte) (int, error) {
 	return l.text.Write(p)
 }
 
+func (l *lines) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text.Reset()
+}
+
 func (l *lines) all() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

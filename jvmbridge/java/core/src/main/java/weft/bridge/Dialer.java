@@ -16,6 +16,7 @@ import io.netty.channel.unix.DomainSocketAddress;
 import io.netty.channel.unix.DomainSocketReadMode;
 import io.netty.channel.unix.FileDescriptor;
 import io.netty.channel.unix.UnixChannelOption;
+import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.concurrent.CompletableFuture;
@@ -130,8 +131,8 @@ final class Dialer {
       throw new IOException("no connection to " + socket + " in time");
     }
     if (!connected.isSuccess()) {
-      Throwable why = connected.cause(); // a FileNotFoundException without a text where there is no such file
-      throw new IOException("no daemon at " + socket + ": " + (why.getMessage() == null ? "there is no such socket" : why.getMessage()), why);
+      Throwable why = connected.cause();
+      throw new IOException("no daemon at " + socket + ": " + (why instanceof FileNotFoundException ? "there is no such socket" : why), why);
     }
     return connected.channel();
   }

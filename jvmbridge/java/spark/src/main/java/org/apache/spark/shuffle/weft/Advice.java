@@ -13,7 +13,7 @@ final class Advice {
       case REASON_PEER_UNKNOWN:
         return "The other executor runs without weft (its log has the reason), or has ended and left its blocks to the shuffle service.";
       case REASON_PEER_UNREACHABLE:
-        return "Check the network between the nodes, and spark.weft.net.cidr, spark.weft.net.port and the firewall on the other one.";
+        return "Check the network between the nodes, and the daemon's weft.net.cidr, weft.net.port and the firewall on the other one.";
       case REASON_PEER_LOST:
         return "The other daemon ended or the network broke; it is asked for again with the next fetch.";
       case REASON_PEER_REFUSED:
@@ -27,8 +27,8 @@ final class Advice {
       case REASON_CHECKSUM:
         return "Bytes were damaged on the way or on the other node's disk: check its memory, disks and network.";
       case REASON_NO_SPACE:
-        return "Memory for it: raise spark.weft.memory.session or spark.weft.memory.max, or lower spark.reducer.maxSizeInFlight. "
-            + "A share or a limit of open files, here or on the other node: see spark.weft.app.share and `weft status` there.";
+        return "Memory for it: raise the daemon's weft.memory.session or weft.memory.max (in mode auto with spark. in front), or lower spark.reducer.maxSizeInFlight. "
+            + "A share or a limit of open files, here or on the other node: see the daemon's weft.app.share and `weft status` there.";
       case REASON_TOO_LARGE:
         return "Raise spark.weft.memory.region, or lower spark.network.maxRemoteBlockSizeFetchToMem.";
       case REASON_TIMEOUT:

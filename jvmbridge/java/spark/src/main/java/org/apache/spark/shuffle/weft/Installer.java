@@ -24,13 +24,21 @@ final class Installer {
       if (env == null || SparkSettings.isLocal(env.conf()) || of(env) != null) {
         return;
       }
-      Settings settings = Settings.of(SparkSettings.all(env.conf()), System.getenv());
+      Settings settings;
+      try {
+        settings = Settings.of(SparkSettings.all(env.conf()), System.getenv());
+      } catch (IllegalArgumentException e) { // each of its lines says what is wrong with a key
+        LOG.error("weft: could not start, blocks go by Spark's own transfer service: {}", e.getMessage().replace("\n", "; "));
+        Outliving.withdraw(env.conf());
+        return;
+      }
       if (!settings.enabled) {
         LOG.info("weft: spark.weft.enabled=false, blocks go by Spark's own transfer service");
         return;
       }
       if (!settings.startsDaemon && !settings.daemonKeys.isEmpty()) {
-        LOG.warn("weft: these keys do nothing, as the daemon runs as a service with options of its own (spark.weft.daemon.mode=external): {}",
+        LOG.warn("weft: these keys do nothing, as the daemon runs as a service with options of its own (spark.weft.daemon.mode=external): {}."
+                + " See that they are spelt right; the daemon's own options are set where it is started, without spark. in front",
             String.join(", ", settings.daemonKeys));
       }
       if (SparkSettings.isEncrypted(env.conf())) {
@@ -45,11 +53,7 @@ final class Installer {
       }
       swap(env.blockManager(), new WeftRuntime(env, settings));
     } catch (Throwable e) { // also a class that this Spark lacks
-      if (e instanceof IllegalArgumentException) { // settings, each line of which says what is wrong with one
-        LOG.error("weft: could not start, blocks go by Spark's own transfer service: {}", e.getMessage().replace("\n", "; "));
-      } else {
-        LOG.error("weft: could not start, blocks go by Spark's own transfer service: {}", e.getMessage(), e);
-      }
+      LOG.error("weft: could not start, blocks go by Spark's own transfer service: {}", e.getMessage(), e);
       if (env.executorId().equals(DirectoryEndpoint.DRIVER)) {
         Outliving.withdraw(env.conf());
       }

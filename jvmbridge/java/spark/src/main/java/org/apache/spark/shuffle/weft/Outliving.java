@@ -33,8 +33,14 @@ final class Outliving {
     if (!conf.get("spark.executor.id", "").equals(DirectoryEndpoint.DRIVER) || SparkSettings.isLocal(conf)) {
       return;
     }
+    Settings settings;
     try {
-      Settings settings = Settings.of(SparkSettings.all(conf), System.getenv());
+      settings = Settings.of(SparkSettings.all(conf), System.getenv());
+    } catch (IllegalArgumentException e) { // they are wrong, which is told where weft starts
+      withdraw(conf);
+      return;
+    }
+    try {
       String why = obstacle(conf, settings);
       if (why == null) {
         promised(conf);
@@ -43,8 +49,6 @@ final class Outliving {
         withdraw(conf);
         LOG.info("weft: map outputs end with their executors, as ever: {}", why);
       }
-    } catch (IllegalArgumentException e) { // settings that are wrong, which are told of where weft starts
-      withdraw(conf);
     } catch (RuntimeException | LinkageError e) {
       withdraw(conf);
       LOG.info("weft: map outputs end with their executors, as ever: {}", e.toString());
