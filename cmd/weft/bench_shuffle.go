@@ -18,9 +18,10 @@ func benchShuffleCommand() *cobra.Command {
 		Use:   "shuffle",
 		Short: "Whole shuffles on Spark: GroupBy, SortBy, TeraSort and many small blocks, stock beside weft",
 		Long: "Starts two or three hosts (network namespaces) with a Spark executor of one core each (local: one with all cores), and runs jobs that do\n" +
-			"little but shuffle: stock Spark and weft in turns, in rounds. Each run is an application of its own that makes its input, runs the job once to warm up, and then\n" +
-			"measures it. Results have to be equal. Prints the medians and the ratios to stock Spark, and writes shuffle.json (every run) and shuffle.txt (Go\n" +
-			"benchmark format) to --out. A run that fails is shown as failed, and the others go on; the exit status is 1 then.\n\n" +
+			"little but shuffle: stock Spark and weft in turns, in rounds. Each run is an application of its own that makes its input, runs the job\n" +
+			"once to warm up, and then measures it. Results have to be equal. Prints the medians and the ratios to stock Spark, and writes shuffle.json\n" +
+			"(every run) and shuffle.txt (Go benchmark format) to --out. A run that fails is shown as failed, and the others go on; the exit status\n" +
+			"is 1 then.\n\n" +
 			"Sizes that are not given are the job's own; docs/benchmarks.md has them, and what the jobs do.\n\n" +
 			"Needs root and a source tree with weft built; run it there, or by 'make bench-shuffle'.",
 		Example: "  weft bench shuffle\n  weft bench shuffle --job terasort --records 1000000 --rounds 5\n" +

@@ -15,21 +15,36 @@ func TestMain(m *testing.M) { leakcheck.Main(m) }
 
 const patience = 30 * time.Second
 
-// watched is a listener that accepts one connection, and what is told of it.
-func watched(t *testing.T) (accepted net.Conn, gone chan error, stop func()) {
+// watched is a listener that is watched, and what is told of it.
+func watched(t *testing.T, w times) (l net.Listener, gone chan error, stop func()) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	t.Cleanup(func() { l.Close() })
 	gone = make(chan error, 2)
-	stop = Watch(l.Addr().String(), func(err error) { gone <- err })
+	stop = w.watch(l.Addr().String(), func(err error) { gone <- err })
 	t.Cleanup(stop)
-	if accepted, err = l.Accept(); err != nil {
+	return l, gone, stop
+}
+
+func accept(t *testing.T, l net.Listener) net.Conn {
+	t.Helper()
+	conn, err := l.Accept()
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { accepted.Close() })
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+// once is watched with the usual times by who accepts one connection.
+func once(t *testing.T) (accepted net.Conn, gone chan error, stop func()) {
+	t.Helper()
+	l, gone, stop := watched(t, usual)
+	accepted = accept(t, l)
+	l.Close()
 	return accepted, gone, stop
 }
 
@@ -46,7 +61,7 @@ func expect(t *testing.T, gone chan error, words string) {
 }
 
 func TestEndIsTold(t *testing.T) {
-	conn, gone, _ := watched(t)
+	conn, gone, _ := once(t)
 	if _, err := conn.Write([]byte("what it says does not matter")); err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +71,7 @@ func TestEndIsTold(t *testing.T) {
 
 // A process that is killed with unread data in its socket resets the connection, at the earliest before whoever connects has looked.
 func TestResetIsTold(t *testing.T) {
-	conn, gone, _ := watched(t)
+	conn, gone, _ := once(t)
 	if err := conn.(*net.TCPConn).SetLinger(0); err != nil {
 		t.Fatal(err)
 	}
@@ -76,62 +91,11 @@ func TestNobodyListens(t *testing.T) {
 	expect(t, gone, "refused")
 }
 
-// short are such times that a test need not wait long.
-var short = times{pause: 20 * time.Millisecond, patience: time.Minute}
+// Without a pause no connection is too short for another, so these tests need not wait for one to be long enough.
+var patient = times{patience: time.Minute}
 
-// Who ends connections again and again, and goes on listening, lives; it is gone when its port is closed.
-func TestConnectsAgain(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	gone := make(chan error, 2)
-	defer short.watch(l.Addr().String(), func(err error) { gone <- err })()
-	for range 3 {
-		conn, err := l.Accept()
-		if err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(5 * short.pause) // as who ends what is idle; at once it would be a process that ends
-		conn.Close()
-	}
-	conn, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case err := <-gone:
-		t.Fatalf("told %v of who listens", err)
-	default:
-	}
-	l.Close()
-	time.Sleep(5 * short.pause)
-	conn.Close()
-	expect(t, gone, "refused")
-}
-
-// An error that does not say that the port is closed is not the end of who was connected: here no descriptor is left for a while.
-func TestOwnTroubleIsNotTheEnd(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	gone := make(chan error, 2)
-	defer short.watch(l.Addr().String(), func(err error) { gone <- err })()
-	conn, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	time.Sleep(5 * short.pause)
-	restore := noDescriptors(t)
-	conn.Close()
-	time.Sleep(10 * short.pause)
-	restore()
-	if conn, err = l.Accept(); err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
+func tellsNothing(t *testing.T, gone chan error) {
+	t.Helper()
 	select {
 	case err := <-gone:
 		t.Errorf("told %v of who listens", err)
@@ -139,25 +103,38 @@ func TestOwnTroubleIsNotTheEnd(t *testing.T) {
 	}
 }
 
-// It is told in the end, where nothing answers at all.
-func TestPatienceEnds(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+// Who ends connections again and again, and goes on listening, lives; it is gone when its port is closed.
+func TestConnectsAgain(t *testing.T) {
+	l, gone, _ := watched(t, patient)
+	for range 3 {
+		accept(t, l).Close()
 	}
-	defer l.Close()
-	gone := make(chan error, 2)
-	defer times{pause: short.pause, patience: 10 * short.pause}.watch(l.Addr().String(), func(err error) { gone <- err })()
-	conn, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	time.Sleep(5 * short.pause)
+	conn := accept(t, l)
+	tellsNothing(t, gone)
+	l.Close()
+	conn.Close()
+	expect(t, gone, "refused")
+}
+
+// An error that does not say that the port is closed is not the end of who was connected: here no descriptor is left for a while.
+func TestOwnTroubleIsNotTheEnd(t *testing.T) {
+	l, gone, _ := watched(t, patient)
+	conn := accept(t, l)
 	restore := noDescriptors(t)
 	conn.Close()
-	time.Sleep(20 * short.pause)
-	expect(t, gone, "too many open files")
+	time.Sleep(100 * time.Millisecond) // in which it tries in vain
 	restore()
+	accept(t, l)
+	tellsNothing(t, gone)
+}
+
+// It is told in the end, where nothing answers at all.
+func TestPatienceEnds(t *testing.T) {
+	l, gone, _ := watched(t, times{})
+	conn := accept(t, l)
+	noDescriptors(t)
+	conn.Close()
+	expect(t, gone, "too many open files")
 }
 
 // noDescriptors lets this process open no file until restore, or the test's end.
@@ -176,7 +153,7 @@ func noDescriptors(t *testing.T) (restore func()) {
 }
 
 func TestNothingIsToldAfterStop(t *testing.T) {
-	conn, gone, stop := watched(t)
+	conn, gone, stop := once(t)
 	stop()
 	stop()
 	if n, err := conn.Read(make([]byte, 1)); n != 0 || err == nil {

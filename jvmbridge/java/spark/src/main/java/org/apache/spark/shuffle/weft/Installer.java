@@ -29,7 +29,7 @@ final class Installer {
         settings = Settings.of(SparkSettings.all(env.conf()), System.getenv());
       } catch (IllegalArgumentException e) { // each of its lines says what is wrong with a key
         LOG.error("weft: could not start, blocks go by Spark's own transfer service: {}", e.getMessage().replace("\n", "; "));
-        Outliving.withdraw(env.conf());
+        withdraw(env);
         return;
       }
       if (!settings.enabled) {
@@ -54,9 +54,14 @@ final class Installer {
       swap(env.blockManager(), new WeftRuntime(env, settings));
     } catch (Throwable e) { // also a class that this Spark lacks
       LOG.error("weft: could not start, blocks go by Spark's own transfer service: {}", e.getMessage(), e);
-      if (env.executorId().equals(DirectoryEndpoint.DRIVER)) {
-        Outliving.withdraw(env.conf());
-      }
+      withdraw(env);
+    }
+  }
+
+  /** In the driver, takes back what was promised for the application; executors go by what the driver says. */
+  private static void withdraw(SparkEnv env) {
+    if (env.executorId().equals(DirectoryEndpoint.DRIVER)) {
+      Outliving.withdraw(env.conf());
     }
   }
 
