@@ -31,6 +31,9 @@ func watched(t *testing.T, w times) (l net.Listener, gone chan error, stop func(
 
 func accept(t *testing.T, l net.Listener) net.Conn {
 	t.Helper()
+	if err := l.(*net.TCPListener).SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
 	conn, err := l.Accept()
 	if err != nil {
 		t.Fatal(err)
