@@ -106,6 +106,11 @@ func FuzzSession(f *testing.F) {
 	}), func(opts *jvmbridge.Options) { opts.OnSessions = func(int) {} }) // for all inputs, as is the other session: a daemon for each of them would take most of the time
 	bystander := r.dial(f, bridgetest.Hello("app", "bystander"))
 	mustWork(f, bystander) // it has its memory before anything is counted
+	settled := func() bool {
+		usage := r.budget.Usage()
+		return usage[metrics.Receive].Leases == 0 && usage[metrics.Upcall].Leases == 0
+	}
+	eventually(f, "the bystander's block is given back", settled)
 	directory := f.TempDir()
 	f.Fuzz(func(t *testing.T, input []byte) {
 		leakcheck.Check(t)
@@ -136,9 +141,6 @@ func FuzzSession(f *testing.F) {
 		asked.Wait()
 		eventually(t, "its session is gone", func() bool { return len(r.Sessions()) == 1 && len(r.registry.Status()) == 1 })
 		mustWork(t, bystander)
-		eventually(t, "what it was given is back", func() bool {
-			usage := r.budget.Usage()
-			return usage[metrics.Receive].Leases == 0 && usage[metrics.Upcall].Leases == 0
-		})
+		eventually(t, "what it was given is back", settled)
 	})
 }

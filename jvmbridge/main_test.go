@@ -189,7 +189,7 @@ func mustWork(t testing.TB, c *bridgetest.Client) {
 }
 
 // eventually waits for what other goroutines are about to do.
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !ok(); time.Sleep(100 * time.Microsecond) {
 		if time.Now().After(end) {
