@@ -112,8 +112,9 @@ func FuzzSession(f *testing.F) {
 	}
 	eventually(f, "the bystander's block is given back", settled)
 	directory := f.TempDir()
+	before := leakcheck.Take()
 	f.Fuzz(func(t *testing.T, input []byte) {
-		leakcheck.Check(t)
+		before.Check(t)
 		hostile := r.dialRaw(t, bridgetest.Hello("app", "hostile", directory))
 		ctx, cancel := context.WithCancel(t.Context())
 		var asked sync.WaitGroup

@@ -48,15 +48,14 @@ func find(before []string, opts []goleak.Option) error {
 	return nil
 }
 
-// wait polls until done or patience is over.
+// wait polls until done or patience is over, often at first: most of what is asked about takes microseconds.
 func wait(done func() bool) bool {
-	over := time.After(patience)
-	for !done() {
-		select {
-		case <-over:
+	over := time.Now().Add(patience)
+	for pause := 50 * time.Microsecond; !done(); pause = min(2*pause, 5*time.Millisecond) {
+		if time.Now().After(over) {
 			return false
-		case <-time.After(5 * time.Millisecond):
 		}
+		time.Sleep(pause)
 	}
 	return true
 }
@@ -73,18 +72,33 @@ type T interface {
 // first in a test that does not run in parallel with others.
 func Check(t T) {
 	t.Helper()
-	before, counted := Descriptors(), strings.Join(invariants.Open(), "; ")
+	Take().Check(t)
+}
+
+// State is what was open at one time, of descriptors and of what is counted.
+type State struct {
+	descriptors []string
+	counted     string
+}
+
+// Take returns what is open now.
+func Take() State { return State{Descriptors(), strings.Join(invariants.Open(), "; ")} }
+
+// Check fails t when, after its other clean-ups, what is open is not what s has: for tests that share what was opened before s was taken.
+func (s State) Check(t T) {
+	t.Helper()
 	t.Cleanup(func() {
 		if t.Failed() {
 			return
 		}
 		var left []string
-		var now string
+		var now State
 		if !wait(func() bool {
-			left, now = added(before, Descriptors()), strings.Join(invariants.Open(), "; ")
-			return len(left) == 0 && now == counted
+			now = Take()
+			left = added(s.descriptors, now.descriptors)
+			return len(left) == 0 && now.counted == s.counted
 		}) {
-			t.Errorf("left open: %q; counted before %q, now %q", left, counted, now)
+			t.Errorf("left open: %q; counted before %q, now %q", left, s.counted, now.counted)
 		}
 	})
 }
