@@ -111,22 +111,35 @@ func (l *localDirs) find(path string) (place, error) {
 // open opens a file for reading. fs.ErrNotExist is in the error's chain where there is none, ErrOutside where it is not a regular file of
 // the directories' user or where a symbolic link leads to it, os.ErrClosed where the executor has left.
 func (l *localDirs) open(p place) (*os.File, unix.Stat_t, error) {
-	dir := &l.dirs[p.dir]
+	fd, stat, err := l.openFD(p)
+	if err != nil {
+		return nil, stat, err
+	}
+	// Of the flags that can be changed it has O_NONBLOCK alone, with which an os.File would try to wait by epoll.
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFL, 0); err != nil {
+		_ = fd.Close()
+		return nil, stat, &fs.PathError{Op: "open", Path: l.path(p), Err: err}
+	}
+	return os.NewFile(uintptr(fd), l.path(p)), stat, nil
+}
+
+// openFD is open for what is read once and closed: it takes half the time.
+func (l *localDirs) openFD(p place) (descriptor, unix.Stat_t, error) {
 	var stat unix.Stat_t
-	fd, err := openBeneath(dir.dir, p.rel)
+	fd, err := openBeneath(l.dirs[p.dir].dir, p.rel)
 	if err == nil {
 		if err = checkFile(fd, l.uid, &stat); err != nil {
 			_ = unix.Close(fd)
 		}
 	}
 	if err != nil {
-		return nil, stat, &fs.PathError{Op: "open", Path: l.path(p), Err: err}
+		return -1, stat, &fs.PathError{Op: "open", Path: l.path(p), Err: err}
 	}
-	return os.NewFile(uintptr(fd), l.path(p)), stat, nil
+	return descriptor(fd), stat, nil
 }
 
-// path is the absolute path of p.
-func (l *localDirs) path(p place) string { return filepath.Join(l.dirs[p.dir].path, p.rel) }
+// path is the absolute path of p. Both of its parts are clean.
+func (l *localDirs) path(p place) string { return l.dirs[p.dir].path + "/" + p.rel }
 
 // openBeneath never follows a symbolic link, leaves dir, creates, truncates or waits: without O_NONBLOCK, opening a FIFO would.
 func openBeneath(dir *os.File, rel string) (int, error) {
@@ -170,5 +183,5 @@ func checkFile(fd int, uid uint32, stat *unix.Stat_t) error {
 	if stat.Uid != uid {
 		return fmt.Errorf("%w: the file belongs to user %d, the executor runs as user %d", ErrOutside, stat.Uid, uid)
 	}
-	return unix.SetNonblock(fd, false)
+	return nil
 }

@@ -38,21 +38,18 @@ func readIndex(file io.ReaderAt, size int64, partitions uint32, dataSize int64) 
 		if n, err := file.ReadAt(part, at); n < len(part) {
 			return nil, fmt.Errorf("index file ends at byte %d of %d: %w", at+int64(n), size, noEOF(err))
 		}
-		at += int64(len(part))
-		for ; len(part) > 0; part = part[offsetSize:] {
-			offset := binary.BigEndian.Uint64(part)
-			switch {
-			case i == 0 && offset != 0:
-				return nil, fmt.Errorf("index file begins with offset %d, not 0", offset)
-			case offset < before:
-				return nil, fmt.Errorf("index file: offset %d is %d, behind %d", i, offset, before)
-			case offset > uint64(dataSize):
-				return nil, fmt.Errorf("index file: offset %d is %d; the data file has %d bytes", i, offset, dataSize)
-			}
-			x.set(i, offset)
-			before = offset
-			i++
+		n, last := x.set(i, part, before, uint64(dataSize))
+		switch {
+		case n == len(part)/offsetSize:
+		case last < before:
+			return nil, fmt.Errorf("index file: offset %d is %d, behind %d", i+n, last, before)
+		default:
+			return nil, fmt.Errorf("index file: offset %d is %d; the data file has %d bytes", i+n, last, dataSize)
 		}
+		before, i, at = last, i+n, at+int64(len(part))
+	}
+	if first := x.offset(0); first != 0 {
+		return nil, fmt.Errorf("index file begins with offset %d, not 0", first)
 	}
 	return x, nil
 }
@@ -64,12 +61,25 @@ func newIndex(offsets int, dataSize int64) *index {
 	return &index{large: make([]uint64, offsets)}
 }
 
-func (x *index) set(i int, offset uint64) {
+// set takes offsets from part, the first of them that of partition i, until one is smaller than the one before it or greater than most. It gives
+// the number that it took, and the last that it looked at.
+func (x *index) set(i int, part []byte, before, most uint64) (n int, last uint64) {
 	if x.small != nil {
-		x.small[i] = uint32(offset)
-	} else {
-		x.large[i] = offset
+		return decode(x.small[i:], part, before, most)
 	}
+	return decode(x.large[i:], part, before, most)
+}
+
+func decode[T uint32 | uint64](to []T, part []byte, before, most uint64) (n int, last uint64) {
+	for ; len(part) >= offsetSize; part = part[offsetSize:] {
+		offset := binary.BigEndian.Uint64(part)
+		if offset < before || offset > most {
+			return n, offset
+		}
+		to[n], before = T(offset), offset
+		n++
+	}
+	return n, before
 }
 
 // offset is where partition i begins and i-1 ends; i goes up to the number of partitions.

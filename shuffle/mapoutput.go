@@ -167,14 +167,14 @@ func (o *mapOutputs) layout(dirs *localDirs, m *mapOutput, data *dataFile) (*lay
 	if l := o.layouts.get(m, id); l != nil {
 		return l, nil
 	}
-	file, stat, err := dirs.open(m.index())
+	file, stat, err := dirs.openFD(m.index())
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = file.Close() }()
 	x, err := readIndex(file, stat.Size, m.partitions, id.size)
+	_ = file.Close()
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file.Name(), err)
+		return nil, fmt.Errorf("%s: %w", dirs.path(m.index()), err)
 	}
 	// Spark never writes over a complete pair of files. So if the index that was read is not this data file's, the file was removed before.
 	if _, err := data.id(); err != nil {

@@ -237,14 +237,14 @@ func (e *Executor) findOne(id mapID, data, index place) (_ *mapOutput, err error
 	}()
 	var size int64
 	if linked {
-		file, stat, err := e.kept.dirs.open(data)
+		file, stat, err := e.kept.dirs.openFD(data)
 		if err != nil {
 			return nil, err
 		}
 		_ = file.Close()
 		size = stat.Size
 	}
-	file, stat, err := e.kept.dirs.open(index)
+	file, stat, err := e.kept.dirs.openFD(index)
 	if err != nil {
 		return nil, err
 	}
