@@ -19,12 +19,16 @@ import (
 )
 
 func benchCommand() *cobra.Command {
-	c := &cobra.Command{
-		Use: "bench", Short: "Measure weft beside stock Spark and the raw limits",
-		Args: cobra.NoArgs, // a benchmark that there is not is an error
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
-	}
-	c.AddCommand(benchAllCommand(), benchDataCommand(), benchFetchCommand(), benchModelCommand(), benchRDMACommand(), benchRawCommand(), benchRegistryCommand(), benchReportCommand(), benchShuffleCommand(), benchTargetsCommand(), benchTrainCommand())
+	return group(&cobra.Command{Use: "bench", Short: "Measure weft beside stock Spark and the raw limits"},
+		benchAllCommand(), benchDataCommand(), benchFetchCommand(), benchModelCommand(), benchRDMACommand(), benchRawCommand(), benchRegistryCommand(),
+		benchReportCommand(), benchShuffleCommand(), benchTargetsCommand(), benchTrainCommand())
+}
+
+// group makes c a command of others: by itself it shows its help, and another word than theirs is an error.
+func group(c *cobra.Command, others ...*cobra.Command) *cobra.Command {
+	c.Args = cobra.NoArgs
+	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	c.AddCommand(others...)
 	return c
 }
 

@@ -16,15 +16,13 @@ import (
 )
 
 func benchDataCommand() *cobra.Command {
-	c := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "data",
 		Short: "Data sets for training: verify real ones, write synthetic ones",
 		Long: "Data sets in the published formats that BigDL reads: CIFAR-10 (binary version), MNIST (idx files) and ImageNet (folders of\n" +
 			"images, or sequence files). A folder is a path, or hdfs://HOST:PORT/PATH with the port of the NameNode's RPC; hdfs:///PATH takes the\n" +
 			"NameNode from the Hadoop configuration (HADOOP_CONF_DIR). Nothing is downloaded; docs/data.md tells where the real files are.",
-	}
-	c.AddCommand(dataVerifyCommand(), dataSynthCommand(), dataSeqfileCommand())
-	return c
+	}, dataVerifyCommand(), dataSynthCommand(), dataSeqfileCommand())
 }
 
 func dataVerifyCommand() *cobra.Command {
@@ -35,7 +33,7 @@ func dataVerifyCommand() *cobra.Command {
 		Long: "Reads every record and prints format, files, records, records of each class, and a SHA-256 over labels and contents in their order,\n" +
 			"which is the same wherever the files lie and however they are packed. Damage is named by file and record.",
 		Example: "  weft bench data verify cifar-10-batches-bin\n  weft bench data verify hdfs://namenode:8020/mnist",
-		Args:    cobra.ExactArgs(1),
+		Args:    exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			r, err := data.Verify(withProgress(c), args[0])
 			if err != nil {
@@ -62,7 +60,7 @@ func dataSynthCommand() *cobra.Command {
 			"class's pattern with noise (standard deviation 40 of 255). The same seed gives the same images. Overwrites nothing.",
 		Example: "  weft bench data synth --format mnist --records 512 --test 256 build/mnist\n" +
 			"  weft bench data synth --format imagenet --records 1000 --test 100 --classes 20 hdfs://namenode:8020/imagenet",
-		Args: cobra.ExactArgs(1),
+		Args: exactly(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return data.Synthesize(withProgress(c), args[0], data.Format(format), n, seed)
 		},
@@ -89,7 +87,7 @@ func dataSeqfileCommand() *cobra.Command {
 			"Every Spark reads the codecs none and deflate. Spark 3.2 and newer read snappy; Spark 3.1 only where Hadoop's native library is\n" +
 			"installed (without it a task ends with UnsatisfiedLinkError, buildSupportsSnappy).",
 		Example: "  weft bench data seqfile imagenet hdfs://namenode:8020/imagenet-seq\n  weft bench data seqfile --codec snappy --names imagenet imagenet-seq",
-		Args:    cobra.ExactArgs(2),
+		Args:    exactly(2),
 		RunE: func(c *cobra.Command, args []string) (err error) {
 			if s.Codec, err = seqfile.ParseCodec(codec); err != nil {
 				return err

@@ -20,7 +20,7 @@ func benchReportCommand() *cobra.Command {
 			"stock Spark with their spread, and every run, failed ones as failed. What `weft bench model` left in DIR/model.json is drawn apart.\n" +
 			"Prints the page's name.",
 		Example: "  weft bench report build/bench\n  xdg-open build/bench/report/report.html",
-		Args:    cobra.ExactArgs(1),
+		Args:    exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name, err := report.Write(args[0])
 			if err != nil {

@@ -19,7 +19,7 @@ func benchTargetsCommand() *cobra.Command {
 			"with its figure (the median over the rounds, and the extremes), and writes targets.json there. A target that is missed, or was not measured, is\n" +
 			"told in the table and is no error.",
 		Example: "  weft bench targets build/bench",
-		Args:    cobra.ExactArgs(1),
+		Args:    exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if info, err := os.Stat(args[0]); err != nil || !info.IsDir() {
 				return fmt.Errorf("%s is no folder of results: give the --out of the benchmarks, as build/bench", args[0])

@@ -26,7 +26,7 @@ func docsCommand() *cobra.Command {
 		Use:       "docs {metrics|configuration}",
 		Short:     "Print generated documentation, or write it into its page",
 		Hidden:    true,
-		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
+		Args:      cobra.MatchAll(exactly(1), cobra.OnlyValidArgs),
 		ValidArgs: []string{"metrics", "configuration"},
 		RunE: func(c *cobra.Command, args []string) error {
 			if file == "" {

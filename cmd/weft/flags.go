@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -56,3 +57,13 @@ func (f *optionFlag) String() string {
 }
 
 func (f *optionFlag) Type() string { return f.option.Type }
+
+// exactly is cobra.ExactArgs, but its error tells how the command is used.
+func exactly(n int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) != n {
+			return fmt.Errorf("usage: %s (%d arguments were given); see %s --help", c.UseLine(), len(args), c.CommandPath())
+		}
+		return nil
+	}
+}

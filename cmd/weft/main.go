@@ -55,6 +55,7 @@ func root() *cobra.Command {
 	}
 	c.CompletionOptions.HiddenDefaultCmd = true
 	c.SetUsageTemplate(strings.ReplaceAll(c.UsageTemplate(), "Flags.FlagUsages", "Flags.FlagUsagesWrapped 120"))
+	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return fmt.Errorf("%w; see %s --help", err, c.CommandPath()) })
 	c.AddCommand(daemonCommand(), statusCommand(), doctorCommand(), benchCommand(), versionCommand(), docsCommand())
 	return c
 }
