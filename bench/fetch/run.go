@@ -7,7 +7,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"weft/bench/cluster"
@@ -27,11 +29,31 @@ type Config struct {
 	Progress   io.Writer
 }
 
+// Validate lists what cannot be measured.
+func (c Config) Validate() error {
+	var wrong []string
+	check := func(ok bool, words string) {
+		if !ok {
+			wrong = append(wrong, words)
+		}
+	}
+	check(c.Rounds > 0, "there must be at least one round")
+	check(c.Row >= time.Millisecond, "a row is measured for a millisecond at least")
+	check(len(c.BlockBytes) > 0 && slices.Min(c.BlockBytes) > 0, "there must be a block size, and each of a byte at least")
+	if len(wrong) > 0 {
+		return errors.New(strings.Join(wrong, "; "))
+	}
+	return nil
+}
+
 const shuffleManager = "org.apache.spark.shuffle.weft.WeftShuffleManager"
 
 // Run starts two hosts, measures all rounds, writes fetch.json (medians), fetch-rounds.json and fetch.txt (Go benchmark format) to c.Out, and returns
 // the rounds.
 func Run(ctx context.Context, c Config) (rounds [][]Record, err error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
 	for _, dir := range []*string{&c.Root, &c.Out} { // executors have another working directory
 		if *dir, err = filepath.Abs(*dir); err != nil {
 			return nil, err
@@ -47,7 +69,10 @@ func Run(ctx context.Context, c Config) (rounds [][]Record, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	cl := cluster.Cluster{Script: filepath.Join(c.Root, "scripts/cluster"), Dir: hosts, Log: log}
+	cl, err := cluster.Of(c.Root, hosts, log)
+	if err != nil {
+		return nil, err
+	}
 	down := func() error { return cl.Run(context.WithoutCancel(ctx), "down") }
 	if err := down(); err != nil {
 		return nil, err

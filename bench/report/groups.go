@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"image/color"
 	"slices"
+	"strings"
 
 	"weft/bench/result"
 )
@@ -46,8 +47,12 @@ func first(runs []result.Run) []result.Run {
 
 // label says what the arms of a comparison have in common.
 func label(c result.Config) string {
-	return fmt.Sprintf("%s, Spark %s, %s, %d x %d cores, batch %d, %s, %s, seed %d", c.Model, c.Spark, linkLabel(c.Link), c.Executors, c.Cores, c.Batch,
-		length(c), c.Data, c.Seed)
+	words := fmt.Sprintf("%s, Spark %s, %s, %d x %d cores, batch %d, %s, %s", c.Model, c.Spark, linkLabel(c.Link), c.Executors, c.Cores, c.Batch,
+		length(c), c.Data)
+	if seed := fmt.Sprintf(", seed %d", c.Seed); !strings.HasSuffix(words, seed) { // that synthetic data were made of, as a rule
+		words += seed
+	}
+	return words
 }
 
 func length(c result.Config) string {

@@ -70,6 +70,9 @@ func Run(ctx context.Context, c Config) (rs []Record, err error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
+	if devices, _ := filepath.Glob("/sys/class/infiniband/*"); slices.Contains(c.Impls, "weft-rdma") && len(devices) == 0 {
+		return nil, errors.New("weft-rdma: this machine has no RDMA device (/sys/class/infiniband)")
+	}
 	for _, dir := range []*string{&c.Root, &c.Out} { // executors have another working directory
 		if *dir, err = filepath.Abs(*dir); err != nil {
 			return nil, err
@@ -90,7 +93,10 @@ func Run(ctx context.Context, c Config) (rs []Record, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	cl := cluster.Cluster{Script: filepath.Join(c.Root, "scripts/cluster"), Dir: filepath.Join(c.Out, "shuffle-hosts"), Log: log}
+	cl, err := cluster.Of(c.Root, filepath.Join(c.Out, "shuffle-hosts"), log)
+	if err != nil {
+		return nil, err
+	}
 	down := func() error { return cl.Run(context.WithoutCancel(ctx), "down") }
 	if err := errors.Join(down(), os.RemoveAll(cl.Dir)); err != nil {
 		return nil, err

@@ -30,7 +30,7 @@ type target struct {
 }
 
 // errNoRound tells that results are there, and no round of them has all that the figure is made of.
-var errNoRound = errors.New("no round has measured it")
+var errNoRound = errors.New("no round has measured it with the settings of the target")
 
 // judge makes a Figure of its values in each round, or of why there are none.
 func (t target) judge(values []float64, err error) Figure {

@@ -89,7 +89,10 @@ func writeRatios(w io.Writer, runs []result.Run) error {
 		for _, r := range result.Ratios(runs, f.Of) {
 			name := fmt.Sprintf("%s, batch %d, %d executors, link %s, %s", r.Arm.Model, r.Arm.Batch, r.Arm.Executors, r.Arm.Link, r.Impl)
 			value := cmp.Or(r.Why, "no pair of runs")
-			if r.Pairs > 0 {
+			switch {
+			case r.Pairs == 1:
+				value = fmt.Sprintf("%.2f (one pair)", r.Median)
+			case r.Pairs > 1:
 				value = fmt.Sprintf("%.2f (%.2f to %.2f, %d pairs)", r.Median, r.Min, r.Max, r.Pairs)
 			}
 			fmt.Fprintf(t, "  %s\t%s\t%s\n", f.Name, name, value)

@@ -91,10 +91,8 @@ func (c Config) place(log io.Writer) (place, error) {
 	if c.Table.Master != "" {
 		return c.newMaster()
 	}
-	return &hosts{
-		Cluster: cluster.Cluster{Script: filepath.Join(c.Root, "scripts/cluster"), Dir: filepath.Join(c.Out, "hosts"), Log: log},
-		memory:  c.Memory,
-	}, nil
+	cl, err := cluster.Of(c.Root, filepath.Join(c.Out, "hosts"), log)
+	return &hosts{Cluster: cl, memory: c.Memory}, err
 }
 
 // paths makes them absolute, as the driver has another working directory, and checks that the hosts see them.

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,7 +27,17 @@ func benchCommand() *cobra.Command {
 
 // group makes c a command of others: by itself it shows its help, and another word than theirs is an error.
 func group(c *cobra.Command, others ...*cobra.Command) *cobra.Command {
-	c.Args = cobra.NoArgs
+	c.SuggestionsMinimumDistance = 2 // as for the commands of weft
+	c.Args = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		meant := ""
+		if like := c.SuggestionsFor(args[0]); len(like) > 0 {
+			meant = fmt.Sprintf(", perhaps %s", strings.Join(like, " or "))
+		}
+		return fmt.Errorf("%s has no command %q%s; see %s --help", c.CommandPath(), args[0], meant, c.CommandPath())
+	}
 	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 	c.AddCommand(others...)
 	return c
@@ -43,7 +54,7 @@ func benchFetchCommand() *cobra.Command {
 			"as the limit. Writes fetch.json (medians over the rounds), fetch-rounds.json and fetch.txt (Go benchmark format) to --out.\n" +
 			"Needs root and a source tree with weft built; run it there, or by 'make bench-fetch'.",
 		Example: "  weft bench fetch\n  weft bench fetch --rounds 1 --row 500ms --block 1048576",
-		Args:    cobra.NoArgs,
+		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c.Progress, c.Conf = cmd.ErrOrStderr(), conf
 			rounds, err := fetch.Run(cmd.Context(), c)
@@ -66,9 +77,8 @@ func benchFetchCommand() *cobra.Command {
 }
 
 func benchRawCommand() *cobra.Command {
-	c := &cobra.Command{Use: "raw", Short: "The raw limit by itself: sendfile on one side, shared memory on the other"}
-	c.AddCommand(benchRawServeCommand(), benchRawReadCommand())
-	return c
+	return group(&cobra.Command{Use: "raw", Short: "The raw limit by itself: sendfile on one side, shared memory on the other"},
+		benchRawServeCommand(), benchRawReadCommand())
 }
 
 func benchRawServeCommand() *cobra.Command {
@@ -77,7 +87,7 @@ func benchRawServeCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Send a file to every connection until standard input ends",
 		Long:  "Prints the port it listens on, sends the whole file again and again, and prints its CPU seconds as JSON when standard input ends.",
-		Args:  cobra.NoArgs,
+		Args:  exactly(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			f, err := os.Open(file)
 			if err != nil {
@@ -118,7 +128,7 @@ func benchRawReadCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "read",
 		Short: "Read what 'serve' sends into shared memory, and print the rate as JSON",
-		Args:  cobra.NoArgs,
+		Args:  exactly(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			r, err := raw.Read(c.Context(), addr, block, max(arena, block), d)
 			if err != nil {

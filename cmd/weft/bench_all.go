@@ -20,7 +20,7 @@ func benchAllCommand() *cobra.Command {
 			"perftest (see `weft bench rdma`), and streams over TCP by the same addresses, in interleaved rounds. Writes all.json and all.txt to --out.\n" +
 			"It sets nothing up there, and while it runs, anyone who reaches the second host may read the benchmark's memory.",
 		Example: "  weft bench all --hosts node1,node2\n  weft bench all --hosts node1,node2 --weft /opt/weft/weft --shell 'ssh -l root'",
-		Args:    cobra.NoArgs,
+		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c.Progress = cmd.ErrOrStderr()
 			r, err := all.Run(cmd.Context(), c)

@@ -28,7 +28,7 @@ func benchModelCommand() *cobra.Command {
 			"runs with 2 executors, all others are held out. Times are in seconds. Writes model.json, the predictions alone, to --out.",
 		Example: "  weft bench model\n  weft bench model --model lenet,vgg --nodes 2,4,16 --batch 32 --oversubscription 4\n" +
 			"  weft bench model --runs build/bench/train.json\n  weft bench model --costs mine.yaml --json",
-		Args: cobra.NoArgs,
+		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd) },
 	}
 	f := cmd.Flags()

@@ -35,7 +35,7 @@ func benchRDMACommand() *cobra.Command {
 			"memory and start perftest there.",
 		Example: "  weft bench rdma\n  weft bench rdma --rounds 1 --row 500ms --block 4096,1048576 --depth 1,16\n" +
 			"  weft bench rdma --serve                    # on one host: prints 192.0.2.2:41234\n  weft bench rdma --peer 192.0.2.2:41234     # on the other",
-		Args: cobra.NoArgs,
+		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if serve {
 				return serveRDMA(cmd, listen, c.Device)

@@ -20,7 +20,7 @@ func benchRegistryCommand() *cobra.Command {
 			"are opened then, the index is read, and the range's checksum computed. Beside that stands what the system calls for it take by themselves.\n" +
 			"Writes registry.json to --out. Needs no Spark and no root.",
 		Example: "  weft bench registry\n  weft bench registry --map-outputs 10000 --rounds 1 --dir /dev/shm",
-		Args:    cobra.NoArgs,
+		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c.Progress = cmd.ErrOrStderr()
 			r, err := registry.Run(cmd.Context(), c)

@@ -26,7 +26,7 @@ func benchShuffleCommand() *cobra.Command {
 			"Needs root and a source tree with weft built; run it there, or by 'make bench-shuffle'.",
 		Example: "  weft bench shuffle\n  weft bench shuffle --job terasort --records 1000000 --rounds 5\n" +
 			"  weft bench shuffle --job groupby,sortby --rate 1gbit --delay 100us --out build/bench/shaped\n  weft bench shuffle --resume",
-		Args: cobra.NoArgs,
+		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c.Progress = cmd.ErrOrStderr()
 			rs, err := shuffle.Run(cmd.Context(), c)

@@ -33,7 +33,7 @@ func benchTrainCommand() *cobra.Command {
 			"  weft bench train --model vgg --batch 8 --iterations 20 --link 'as is,ipoib-like,rdma-like'\n" +
 			"  weft bench train --model vgg --executors 2,4 --epochs 18 --data /data/cifar-10-batches-bin\n" +
 			"  weft bench train --master spark://node0:7077 --spark-home /opt/spark --impl stock,weft-tcp,weft-rdma --executors 8 --cores 24 --model vgg --batch 768 --memory 60g",
-		Args: cobra.NoArgs,
+		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c.Progress, c.Conf = cmd.ErrOrStderr(), conf
 			if t.Master != "" {

@@ -27,7 +27,7 @@ func daemonCommand() *cobra.Command {
 		Example: "  weft daemon                                        # until SIGTERM, for the executors of this user\n" +
 			"  weft daemon --net-cidr 10.1.0.0/16 --memory-max 4g # announce the fast network, up to 4 GiB of shared memory\n" +
 			"  weft daemon --config /etc/weft.yaml                # as deploy/weft.service starts it",
-		Args: cobra.NoArgs,
+		Args: exactly(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			opts, err := options.Load(flags.sources())
 			if err != nil {

@@ -27,7 +27,7 @@ func doctorCommand() *cobra.Command {
 			"  weft doctor --config /etc/weft.yaml\n" +
 			"  weft doctor --peer node2:7400\n" +
 			"  weft doctor --json | jq '.[] | select(.outcome != \"ok\")'",
-		Args: cobra.NoArgs,
+		Args: exactly(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			opts, err := options.Load(flags.sources())
 			if err != nil {

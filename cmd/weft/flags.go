@@ -62,7 +62,7 @@ func (f *optionFlag) Type() string { return f.option.Type }
 func exactly(n int) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) != n {
-			return fmt.Errorf("usage: %s (%d arguments were given); see %s --help", c.UseLine(), len(args), c.CommandPath())
+			return fmt.Errorf("%d arguments instead of %d: %s; see %s --help", len(args), n, c.UseLine(), c.CommandPath())
 		}
 		return nil
 	}

@@ -26,7 +26,7 @@ func statusCommand() *cobra.Command {
 		Example: "  weft status\n" +
 			"  weft status --json | jq '.fallbacks'\n" +
 			"  weft status --socket-dir /run/weft",
-		Args: cobra.NoArgs,
+		Args: exactly(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			opts, err := options.Parse(flags.sources())
 			if err != nil {

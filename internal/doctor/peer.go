@@ -30,12 +30,15 @@ func ParsePeer(s string, opts options.Options) (Peer, error) {
 	host, port, err := net.SplitHostPort(s)
 	if _, notIP := netip.ParseAddr(strings.Trim(s, "[]")); err != nil && (notIP == nil || !strings.Contains(s, ":")) {
 		host, port, err = strings.Trim(s, "[]"), strconv.Itoa(int(opts.NetPort.Low)), nil
-		if opts.NetPort.Low == 0 {
+		if opts.NetPort.Low == 0 && host != "" {
 			return Peer{}, fmt.Errorf("--peer %s: which port? weft.net.port is 0, so each daemon has another one: `weft status` on %s says which; then --peer %s",
 				s, host, net.JoinHostPort(host, "PORT"))
 		}
 	}
 	n, numErr := strconv.ParseUint(port, 10, 16)
+	if errors.Is(numErr, strconv.ErrRange) {
+		return Peer{}, fmt.Errorf("--peer %s: want HOST or HOST:PORT, with a port of at most 65535", s)
+	}
 	if err != nil || numErr != nil || host == "" || n == 0 {
 		return Peer{}, fmt.Errorf("--peer %s: want HOST or HOST:PORT, an IPv6 address with a port in brackets", s)
 	}

@@ -34,6 +34,9 @@ func TestParsePeer(t *testing.T) {
 	if _, err := ParsePeer("node2", options.Default()); err == nil || !strings.Contains(err.Error(), "`weft status` on node2 says which; then --peer node2:PORT") {
 		t.Errorf("without a port: %v", err)
 	}
+	if _, err := ParsePeer("", options.Default()); err == nil || !strings.Contains(err.Error(), "want HOST or HOST:PORT") {
+		t.Errorf("nothing: %v", err)
+	}
 	if p, err := ParsePeer("node2:80", options.Default()); err != nil || p.Port != 80 {
 		t.Errorf("%v, %v", p, err)
 	}

@@ -30,7 +30,8 @@ final class Advice {
         return "Memory for it: raise the daemon's weft.memory.session or weft.memory.max (in mode auto with spark. in front), or lower spark.reducer.maxSizeInFlight. "
             + "A share or a limit of open files, here or on the other node: see the daemon's weft.app.share and `weft status` there.";
       case REASON_TOO_LARGE:
-        return "Raise the daemon's weft.memory.region (in mode auto with spark. in front), or lower spark.network.maxRemoteBlockSizeFetchToMem.";
+        return "Raise the daemon's weft.memory.session or weft.memory.max (in mode auto with spark. in front), or lower spark.network.maxRemoteBlockSizeFetchToMem:"
+            + " larger blocks come in pieces. None of more than 1 GiB comes whole.";
       case REASON_TIMEOUT:
         return "Raise spark.weft.fetch.timeout where the network is known to be slow.";
       case REASON_CANCELLED:
