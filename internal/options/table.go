@@ -4,7 +4,7 @@ package options
 func (o *Options) table() []Option {
 	return []Option{
 		{
-			"weft.socket.dir", "path", "", "Directory of the sockets, absolute, mode 0700. What shares it is one node: one daemon and its " +
+			"weft.socket.dir", "path", "", "Directory of the sockets, absolute, mode 0700, or 0750 where a group may use them. What shares it is one node: one daemon and its " +
 				"executors. Default: `$XDG_RUNTIME_DIR/weft`, or `weft-<uid>` in the temporary directory. The executors' key is " +
 				"`spark.weft.socket.dir`.", text(&o.SocketDir),
 		},
@@ -52,7 +52,7 @@ func (o *Options) table() []Option {
 		},
 		{
 			"weft.fetch.eager.max", "size", "256k", "Arena space set aside for the eager blocks of one request. A block that is asked for alone comes with the answer up to " +
-				"this size, or 128k, where memory is plenty, unless both sides have a device or `weft.fetch.eager.block` is less than 4k.",
+				"this size, but at most 128k (`weft.fetch.eager.block` where that is more), where memory is plenty, unless both sides have a device or that key is less than 4k.",
 			&sizeValue{&o.FetchEagerMax},
 		},
 		{

@@ -188,7 +188,7 @@ final class WeftRuntime implements SessionListener {
             ? new String[] {env.blockManager().blockTransferService().hostName()}
             : addresses.toArray(new String[0]);
     Endpoint endpoint = new Endpoint(at, port, daemonId);
-    LOG.info("weft: executor {} has a session with its daemon, peers reach that at {}", env.executorId(), endpoint);
+    LOG.info("weft: executor {} has a session with its daemon in {}, peers reach that at {}", env.executorId(), settings.socketDir, endpoint);
     if (!keeps && Outliving.isOn(env.conf()) && !isDriver()) {
       LOG.warn("weft: this node's daemon does not keep map outputs after their executor's end: then their tasks run again. Its log has the reason");
     }
