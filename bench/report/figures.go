@@ -27,7 +27,7 @@ func (s *section) add(name, title, note string, p *plot.Plot, err error) error {
 
 // publishedSection draws what the study published, and our ratios beside its.
 func publishedSection(runs []result.Run) (section, error) {
-	s := section{Title: "Published values, and ours", Text: "The study compares IPoIB with RDMA on 56 Gb/s InfiniBand, with hundreds of cores. Ours compare stock Spark " +
+	s := section{Title: "Published values, and ours", Text: "\"Characterizing Deep Learning over Big Data (DLoBD) Stacks on RDMA-Capable Networks\" (HOTI 2017) compares IPoIB with RDMA on 56 Gb/s InfiniBand, with hundreds of cores; figures are numbered as in it. Ours compare stock Spark " +
 		"with weft, on the machine and links named below: only the ratios can stand beside each other, and where no run of ours used RDMA, they compare different things."}
 	var ratios, times []bar
 	for _, v := range published {

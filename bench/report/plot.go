@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -157,7 +158,7 @@ func (f figure) svg() (string, error) {
 func (f figure) savePNG(dir string) error {
 	c := vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(pixels(Width), pixels(Height)), vgimg.UseDPI(dpi))}
 	p := *f.plot
-	p.Title.Text, p.Title.Padding = f.Title+"\n"+f.Note, vg.Points(6)
+	p.Title.Text, p.Title.Padding = wrapped(f.Title, lineLength)+"\n"+wrapped(f.Note, lineLength), vg.Points(6)
 	p.Title.TextStyle.Font.Variant, p.Title.TextStyle.Font.Size = "Sans", vg.Points(10)
 	p.Draw(padded(draw.New(c)))
 	var b bytes.Buffer
@@ -165,6 +166,21 @@ func (f figure) savePNG(dir string) error {
 		return fmt.Errorf("figure %s: %w", f.name, err)
 	}
 	return os.WriteFile(filepath.Join(dir, f.name+".png"), b.Bytes(), 0o644)
+}
+
+const lineLength = 120 // letters of a title that fit into a picture, about
+
+// wrapped has a line's end in place of a space wherever a line would have more than most letters.
+func wrapped(s string, most int) string {
+	var lines []string
+	for _, word := range strings.Fields(s) {
+		if last := len(lines) - 1; last >= 0 && len(lines[last])+1+len(word) <= most {
+			lines[last] += " " + word
+		} else {
+			lines = append(lines, word)
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 func padded(c draw.Canvas) draw.Canvas {

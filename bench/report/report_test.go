@@ -217,3 +217,13 @@ func TestDamaged(t *testing.T) {
 		t.Errorf("a damaged run: %v", err)
 	}
 }
+
+func TestTitlesFitIntoThePicture(t *testing.T) {
+	for in, want := range map[string]string{
+		"": "", "one": "one", "one two three": "one two\nthree", "a  b": "a b", "longer-than-a-line of it": "longer-than-a-line\nof it",
+	} {
+		if got := wrapped(in, 8); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}
