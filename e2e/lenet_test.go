@@ -90,7 +90,7 @@ func checkTold(t *testing.T, r benchRun, transport, table string) {
 	if r.Device != device || r.BytesRDMA < least || least == 0 && r.BytesRDMA != 0 {
 		t.Errorf("%d bytes came by RDMA, of %d by weft; the device was %s, not %s", r.BytesRDMA, r.BytesWeft, r.Device, device)
 	}
-	if compared := strings.Contains(table, " pairs)"); compared != (transport == "tcp") || !compared && !strings.Contains(table, "the device is soft-RoCE") {
+	if compared := strings.Contains(table, "(one pair)"); compared != (transport == "tcp") || !compared && !strings.Contains(table, "the device is soft-RoCE") {
 		t.Errorf("ratios by %s:\n%s", transport, table)
 	}
 }

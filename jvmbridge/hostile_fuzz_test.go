@@ -114,6 +114,11 @@ func FuzzSession(f *testing.F) {
 	directory := f.TempDir()
 	before := leakcheck.Take()
 	f.Fuzz(func(t *testing.T, input []byte) {
+		t.Cleanup(func() { // what one input has left open, no other has to answer for
+			if t.Failed() {
+				before = leakcheck.Take()
+			}
+		})
 		before.Check(t)
 		hostile := r.dialRaw(t, bridgetest.Hello("app", "hostile", directory))
 		ctx, cancel := context.WithCancel(t.Context())

@@ -39,37 +39,52 @@ func (c Cluster) Command(ctx context.Context, verb string, args ...string) *exec
 
 // Run runs the script to its end.
 func (c Cluster) Run(ctx context.Context, verb string, args ...string) error {
-	cmd := c.Command(ctx, verb, args...)
+	cmd, before := c.Command(ctx, verb, args...), c.logged()
 	cmd.Stdout = c.Log
 	if err := cmd.Run(); err != nil {
-		return c.failed(verb, err)
+		return c.failed(verb, err, before)
 	}
 	return nil
 }
 
 // Output runs the script to its end and gives what it printed.
 func (c Cluster) Output(ctx context.Context, verb string, args ...string) ([]byte, error) {
+	before := c.logged()
 	out, err := c.Command(ctx, verb, args...).Output()
 	if err != nil {
-		return nil, c.failed(verb, err)
+		return nil, c.failed(verb, err, before)
 	}
 	return out, nil
 }
 
-// told is what scripts say of themselves, as in "spark: unknown version".
-var told = regexp.MustCompile(`(?m)^(?:cluster|spark): .+$`)
+// logged is how much the log has, if it is a file.
+func (c Cluster) logged() int {
+	if f, ok := c.Log.(*os.File); ok {
+		if info, err := f.Stat(); err == nil {
+			return int(info.Size())
+		}
+	}
+	return 0
+}
 
-// failed names the log, and what the script has said last if that is in it.
-func (c Cluster) failed(verb string, err error) error {
+// words are what scripts say of themselves, as in "spark: unknown version", but the one that a failure of up ends with.
+var words = regexp.MustCompile(`(?m)^(?:cluster|spark): .+$`)
+
+const upFailed = "cluster: up failed, taking it down"
+
+// failed names the log, and the last that the script has said since the log had so much.
+func (c Cluster) failed(verb string, err error, before int) error {
 	f, ok := c.Log.(*os.File)
 	if !ok {
 		return fmt.Errorf("%s %s: %w (logs: %s)", filepath.Base(c.Script), verb, err, c.Dir)
 	}
-	why := ""
-	if log, readErr := os.ReadFile(f.Name()); readErr == nil {
-		if lines := told.FindAllString(string(log), -1); len(lines) > 0 {
-			why = lines[len(lines)-1] + "; "
+	last := ""
+	if log, readErr := os.ReadFile(f.Name()); readErr == nil && before <= len(log) {
+		for _, line := range words.FindAllString(string(log[before:]), -1) {
+			if line != upFailed {
+				last = fmt.Sprintf("its last words are %q; ", line)
+			}
 		}
 	}
-	return fmt.Errorf("%s %s: %w (%slog: %s)", filepath.Base(c.Script), verb, err, why, f.Name())
+	return fmt.Errorf("%s %s: %w (%slog: %s)", filepath.Base(c.Script), verb, err, last, f.Name())
 }

@@ -17,7 +17,8 @@ func TestFailureTellsWhatTheScriptSaid(t *testing.T) {
 	if err := os.Mkdir(filepath.Dir(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(script, []byte("#!/bin/sh\necho 'spark: fetching' >&2\necho 'spark: unknown version $3' >&2\necho other words\nexit 3\n"), 0o700); err != nil {
+	if err := os.WriteFile(script, []byte("#!/bin/sh\n[ $1 = up ] || exit 3\necho 'spark: fetching'\n"+
+		"echo 'spark: unknown version 9' >&2\necho 'cluster: up failed, taking it down'\necho other words\nexit 3\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	log, err := os.Create(filepath.Join(root, "log"))
@@ -29,11 +30,11 @@ func TestFailureTellsWhatTheScriptSaid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = "cluster up: exit status 3 (spark: unknown version $3; log: "
+	const want = `cluster up: exit status 3 (its last words are "spark: unknown version 9"; log: `
 	if err := c.Run(t.Context(), "up"); err == nil || !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), log.Name()) {
 		t.Errorf("%v, want %s", err, want)
 	}
-	if _, err := c.Output(t.Context(), "cpu"); err == nil || !strings.HasPrefix(err.Error(), "cluster cpu: exit status 3 (") {
-		t.Errorf("%v", err)
+	if _, err := c.Output(t.Context(), "cpu"); err == nil || !strings.HasPrefix(err.Error(), "cluster cpu: exit status 3 (log: ") {
+		t.Errorf("it said nothing, and what another said is not its: %v", err)
 	}
 }

@@ -227,3 +227,12 @@ func TestTitlesFitIntoThePicture(t *testing.T) {
 		}
 	}
 }
+
+// Synthetic data name their seed, which is that of the run as a rule.
+func TestSeedIsToldOnce(t *testing.T) {
+	for data, want := range map[string]int{"synthetic mnist, 16+8 records, seed 7": 1, "synthetic mnist, 16+8 records, seed 17": 2, "mnist in /data": 1} {
+		if got := label(result.Config{Model: "lenet", Data: data, Seed: 7}); strings.Count(got, "seed") != want || !strings.HasSuffix(got, "seed 7") {
+			t.Errorf("%s", got)
+		}
+	}
+}

@@ -31,7 +31,8 @@ final class Advice {
             + "A share or a limit of open files, here or on the other node: see the daemon's weft.app.share and `weft status` there.";
       case REASON_TOO_LARGE:
         return "Raise the daemon's weft.memory.session or weft.memory.max (in mode auto with spark. in front), or lower spark.network.maxRemoteBlockSizeFetchToMem:"
-            + " larger blocks come in pieces. None of more than 1 GiB comes whole.";
+            + " larger blocks come in pieces. None of more than 1 GiB comes whole."
+            + " One that the other executor has in memory: raise weft.memory.upcall of its daemon.";
       case REASON_TIMEOUT:
         return "Raise spark.weft.fetch.timeout where the network is known to be slow.";
       case REASON_CANCELLED:
