@@ -19,13 +19,13 @@ type Cluster struct {
 	Log         io.Writer // what the script and its commands print
 }
 
-// Of is the cluster of a source tree, whose scripts start it. It is an error where root is none.
-func Of(root, dir string, log io.Writer) (Cluster, error) {
+// Of is the cluster of a source tree, whose scripts start it, still without a log. It is an error where root is none.
+func Of(root, dir string) (Cluster, error) {
 	script := filepath.Join(root, "scripts", "cluster")
 	if _, err := os.Stat(script); err != nil {
 		return Cluster{}, fmt.Errorf("%s is no source tree of weft (%w): run this in one, or name it by --root", root, err)
 	}
-	return Cluster{Script: script, Dir: dir, Log: log}, nil
+	return Cluster{Script: script, Dir: dir}, nil
 }
 
 // Command is one that runs the script; when ctx ends it is asked to end, and killed 10 s later.

@@ -10,7 +10,7 @@ import (
 // The script's own words come with its exit status, and the log that has the others.
 func TestFailureTellsWhatTheScriptSaid(t *testing.T) {
 	root := t.TempDir()
-	if _, err := Of(root, "hosts", nil); err == nil || !strings.Contains(err.Error(), "no source tree of weft") {
+	if _, err := Of(root, "hosts"); err == nil || !strings.Contains(err.Error(), "no source tree of weft") {
 		t.Errorf("without scripts: %v", err)
 	}
 	script := filepath.Join(root, "scripts", "cluster")
@@ -26,10 +26,11 @@ func TestFailureTellsWhatTheScriptSaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	c, err := Of(root, "hosts", log)
+	c, err := Of(root, "hosts")
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.Log = log
 	const want = `cluster up: exit status 3 (its last words are "spark: unknown version 9"; log: `
 	if err := c.Run(t.Context(), "up"); err == nil || !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), log.Name()) {
 		t.Errorf("%v, want %s", err, want)

@@ -60,6 +60,10 @@ func Run(ctx context.Context, c Config) (rounds [][]Record, err error) {
 		}
 	}
 	hosts := filepath.Join(c.Out, "fetch-hosts")
+	cl, err := cluster.Of(c.Root, hosts)
+	if err != nil {
+		return nil, err
+	}
 	control := filepath.Join(hosts, "control") // which all hosts see
 	if err := errors.Join(os.RemoveAll(control), os.MkdirAll(control, 0o755)); err != nil {
 		return nil, err
@@ -69,10 +73,7 @@ func Run(ctx context.Context, c Config) (rounds [][]Record, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	cl, err := cluster.Of(c.Root, hosts, log)
-	if err != nil {
-		return nil, err
-	}
+	cl.Log = log
 	down := func() error { return cl.Run(context.WithoutCancel(ctx), "down") }
 	if err := down(); err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -19,5 +20,8 @@ func TestWhatCannotBeMeasuredIsSaidBeforeAnythingStarts(t *testing.T) {
 	}
 	if _, err := Run(t.Context(), good); err == nil || !strings.Contains(err.Error(), "no source tree of weft") {
 		t.Errorf("outside of a source tree: %v", err)
+	}
+	if left, err := os.ReadDir(good.Out); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
 	}
 }

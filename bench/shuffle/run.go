@@ -78,6 +78,10 @@ func Run(ctx context.Context, c Config) (rs []Record, err error) {
 			return nil, err
 		}
 	}
+	cl, err := cluster.Of(c.Root, filepath.Join(c.Out, "shuffle-hosts"))
+	if err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(c.Out, 0o755); err != nil {
 		return nil, err
 	}
@@ -93,10 +97,7 @@ func Run(ctx context.Context, c Config) (rs []Record, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	cl, err := cluster.Of(c.Root, filepath.Join(c.Out, "shuffle-hosts"), log)
-	if err != nil {
-		return nil, err
-	}
+	cl.Log = log
 	down := func() error { return cl.Run(context.WithoutCancel(ctx), "down") }
 	if err := errors.Join(down(), os.RemoveAll(cl.Dir)); err != nil {
 		return nil, err

@@ -91,7 +91,8 @@ func (c Config) place(log io.Writer) (place, error) {
 	if c.Table.Master != "" {
 		return c.newMaster()
 	}
-	cl, err := cluster.Of(c.Root, filepath.Join(c.Out, "hosts"), log)
+	cl, err := cluster.Of(c.Root, filepath.Join(c.Out, "hosts"))
+	cl.Log = log
 	return &hosts{Cluster: cl, memory: c.Memory}, err
 }
 
