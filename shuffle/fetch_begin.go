@@ -14,7 +14,7 @@ func (x *fetch) begin() {
 		go x.connect()
 		return
 	}
-	lease := x.alone(link)
+	lease := x.plenty(link)
 	if n := x.eager(); n > 0 && lease == nil {
 		var ok bool
 		if lease, ok = x.req.Arena.TryTake(n); !ok {
@@ -107,20 +107,29 @@ func (x *fetch) eager() int {
 
 const leastEager = 4 << 10 // bytes: less is not worth a lease
 
-// alone leases memory where it is plenty for a block that is asked for alone, which may then come along as long as it is: a second round trip takes longer than to
-// copy it, and no others are kept waiting. nil: there are others, none is to come along, it can be read past all copies, or memory is not plenty. At most as long as
-// its owner answers at once.
-func (x *fetch) alone(link *link) *mempool.Lease {
-	if len(x.req.Blocks) > 1 || x.eager() == 0 || link.direct() {
+// plenty leases memory where it is plenty: for more than eager, where what does not come along costs its owner, or a second round trip, more than to copy it. nil: none of
+// that, or memory is not plenty.
+func (x *fetch) plenty(link *link) *mempool.Lease {
+	n := 0
+	switch {
+	case x.eager() == 0:
+	case len(x.req.Blocks) > 1:
+		if len(x.req.Blocks)<<10 > x.opts.EagerMax { // so many that with 1 KiB in each not all would come along
+			n = 4 * x.opts.EagerMax
+		}
+	case !link.direct(): // it cannot be read past all copies. At most as long as its owner answers at once
+		n = min(x.opts.EagerMax, max(x.opts.EagerBlock, quick))
+	}
+	if n == 0 {
 		return nil
 	}
-	lease, _ := x.req.Arena.TrySpare(min(x.opts.EagerMax, max(x.opts.EagerBlock, quick)))
+	lease, _ := x.req.Arena.TrySpare(n)
 	return lease
 }
 
 // reserve leases memory for small blocks: as much as may be needed, else less, or none at all where the arena is full.
 func (x *fetch) reserve(link *link) *mempool.Lease {
-	if lease := x.alone(link); lease != nil {
+	if lease := x.plenty(link); lease != nil {
 		return lease
 	}
 	for n := x.eager(); n >= leastEager; n /= 2 {

@@ -3,6 +3,7 @@ package shuffle_test
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"testing"
 
 	"weft/shuffle"
@@ -56,6 +57,23 @@ func TestFetchEagerSpares(t *testing.T) {
 			t.Fatal("no memory")
 		}
 		defer lease.Release()
+	}
+}
+
+// Of more blocks than there are KiB set aside, four times as much comes along where memory is plenty.
+func TestFetchEagerOfMany(t *testing.T) {
+	lengths := slices.Repeat([]int{2000}, 40) // 80,000 bytes; 32 KiB are set aside as a rule
+	for _, tt := range []struct {
+		arena int64
+		reads bool
+	}{{4 * mib, false}, {256 * kib, true}} {
+		r := newRig(t, "", tt.arena, fetchOptions())
+		r.grow()
+		ids, data := r.src.Add(lengths...)
+		r.fetch(t.Context(), ids, nil).check(data, shuffle.ReasonNone)
+		if n := r.script.Count("read"); (n > 0) != tt.reads {
+			t.Errorf("arena of %d bytes: %d reads", tt.arena, n)
+		}
 	}
 }
 

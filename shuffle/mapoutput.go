@@ -65,11 +65,12 @@ type mapOutputs struct {
 }
 
 // locate answers blocks, all of which are of m, in found. An answer that needs the data file holds a reference to it.
-func (o *mapOutputs) locate(ctx context.Context, dirs *localDirs, m *mapOutput, blocks []BlockID, found []Found) {
-	err := o.tryLocate(ctx, dirs, m, blocks, found)
+func (o *mapOutputs) locate(ctx context.Context, dirs *localDirs, m *mapOutput, blocks []BlockID, eager *eagerBlocks, found []Found) {
+	err := o.tryLocate(ctx, dirs, m, blocks, eager, found)
 	if err == nil {
 		return
 	}
+	closeFound(found)
 	failure := fileError(err, ReasonBadMapOutput)
 	if failure.Reason == ReasonBadMapOutput && !m.warned.Swap(true) {
 		o.log.Warn("a map output cannot be served; readers fetch it by Spark's own client",
@@ -80,7 +81,7 @@ func (o *mapOutputs) locate(ctx context.Context, dirs *localDirs, m *mapOutput, 
 	}
 }
 
-func (o *mapOutputs) tryLocate(ctx context.Context, dirs *localDirs, m *mapOutput, blocks []BlockID, found []Found) error {
+func (o *mapOutputs) tryLocate(ctx context.Context, dirs *localDirs, m *mapOutput, blocks []BlockID, eager *eagerBlocks, found []Found) error {
 	l, file, err := o.open(dirs, m)
 	if err != nil {
 		return err
@@ -88,15 +89,39 @@ func (o *mapOutputs) tryLocate(ctx context.Context, dirs *localDirs, m *mapOutpu
 	if file != nil {
 		defer file.unref()
 	}
+	for len(blocks) > 0 {
+		n, length := eager.run(l, blocks, found)
+		if n > 0 {
+			err = eager.read(l, file, blocks[:n], found[:n], length)
+		} else {
+			n, err = o.hold(ctx, l, file, blocks, eager, found)
+		}
+		if err != nil {
+			return err
+		}
+		blocks, found = blocks[n:], found[n:]
+	}
+	return nil
+}
+
+// hold answers the blocks at the beginning up to the next one that comes with the answer, by where they lie in the file.
+func (o *mapOutputs) hold(ctx context.Context, l *layout, file *dataFile, blocks []BlockID, eager *eagerBlocks, found []Found) (n int, err error) {
+	for n = 1; n < len(blocks); n++ {
+		if small, _ := eager.run(l, blocks[n:n+1], found[n:]); small > 0 {
+			found[n] = Found{}
+			break
+		}
+	}
+	blocks = blocks[:n]
 	if l.sums != nil {
 		if err := l.sums.ensure(ctx, l.index, file, blocks); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	refs := 0
 	for i, block := range blocks {
-		if block.ReduceEnd > m.partitions {
-			found[i] = Found{Err: Errorf(ReasonNotFound, "%s: the map output has %d partitions", block, m.partitions)}
+		if partitions := l.index.partitions(); block.ReduceEnd > partitions {
+			found[i] = Found{Err: Errorf(ReasonNotFound, "%s: the map output has %d partitions", block, partitions)}
 			continue
 		}
 		f := l.find(block)
@@ -109,7 +134,7 @@ func (o *mapOutputs) tryLocate(ctx context.Context, dirs *localDirs, m *mapOutpu
 	if refs > 0 {
 		o.files.share(file, refs)
 	}
-	return nil
+	return n, nil
 }
 
 // errReplaced tells that a data file was unlinked: what is at its path now, if anything, is another map output's attempt.

@@ -109,16 +109,30 @@ func (s *partitionSums) end(runs []partitions, known bool) {
 	}
 }
 
-// knows tells whether the sums of the block's partitions have been computed.
-func (s *partitionSums) knows(block BlockID) bool {
+// learn is the checksum of a block, the bytes of which were read: the one that is known, or theirs, which is known from then on.
+func (s *partitionSums) learn(x *index, block BlockID, bytes []byte) uint32 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for p := block.ReduceStart; p < block.ReduceEnd; p++ {
-		if !s.known.has(p) {
-			return false
-		}
+	known := true
+	for p := block.ReduceStart; p < block.ReduceEnd && known; p++ {
+		known = s.known.has(p)
 	}
-	return true
+	if known {
+		return s.of(x, block.ReduceStart, block.ReduceEnd)
+	}
+	rest := bytes
+	for p := block.ReduceStart; p < block.ReduceEnd; p++ {
+		length := x.offset(p+1) - x.offset(p)
+		if !s.known.has(p) && !s.busy.has(p) {
+			s.sums[p] = Checksum(rest[:length])
+			s.known.set(p, true)
+		}
+		rest = rest[length:]
+	}
+	if block.ReduceEnd-block.ReduceStart == 1 && s.known.has(block.ReduceStart) {
+		return s.sums[block.ReduceStart]
+	}
+	return Checksum(bytes)
 }
 
 // compute reads the partitions of run, one behind the other, and writes their sums.

@@ -19,10 +19,16 @@ type fileID struct {
 	size     int64
 }
 
-// find is where a block lies, and its checksum, which is known by now.
-func (l *layout) find(block BlockID) Found {
+// lies is where a block lies.
+func (l *layout) lies(block BlockID) Found {
 	f := Found{Offset: l.index.offset(block.ReduceStart), Checked: l.sums != nil}
 	f.Length = l.index.offset(block.ReduceEnd) - f.Offset
+	return f
+}
+
+// find is where a block lies, and its checksum, which is known by now.
+func (l *layout) find(block BlockID) Found {
+	f := l.lies(block)
 	if l.sums != nil {
 		f.CRC = l.sums.of(l.index, block.ReduceStart, block.ReduceEnd)
 	}

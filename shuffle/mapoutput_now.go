@@ -39,8 +39,8 @@ func getQuickBuffer(blocks int) *quickBuffer {
 	return b
 }
 
-// now answers a request for blocks of m, each of which begins where the one before it ends, from what is in memory: the file is open, its index read, their
-// checksums known and their bytes in the kernel's cache of pages. nil: something of that has to be waited for, or they are more than is quick or
+// now answers a request for blocks of m, each of which begins where the one before it ends, from what is in memory: the file is open, its index read, and
+// their bytes in the kernel's cache of pages. nil: something of that has to be waited for, or they are more than is quick or
 // than is sent eagerly, or none of these; locate answers then.
 func (o *mapOutputs) now(m *mapOutput, req *LocateRequest) []Found {
 	if req.EagerBlock == 0 || req.EagerBytes == 0 || len(req.Blocks) > quickPartitions {
@@ -76,10 +76,7 @@ func (o *mapOutputs) now(m *mapOutput, req *LocateRequest) []Found {
 		file.cold.Store(coldRequests)
 		return nil
 	}
-	for i := range found {
-		f := &found[i]
-		f.Mem, bytes, f.Offset, f.Close = bytes[:f.Length:f.Length], bytes[f.Length:], 0, buffer.free
-	}
+	l.give(req.Blocks, found, bytes, buffer.free)
 	return found
 }
 
@@ -89,10 +86,10 @@ func (l *layout) now(partitions uint32, req *LocateRequest) []Found {
 	most, rest := int64(min(req.EagerBytes, quick)), uint32(quickPartitions)
 	for i, block := range req.Blocks {
 		n := block.ReduceEnd - block.ReduceStart
-		if block.ReduceEnd > partitions || n > rest || l.sums != nil && !l.sums.knows(block) {
+		if block.ReduceEnd > partitions || n > rest {
 			return nil
 		}
-		f := l.find(block)
+		f := l.lies(block)
 		follows := i == 0 || f.Offset == found[i-1].Offset+found[i-1].Length
 		if !follows || f.Length == 0 || f.Length > min(int64(req.EagerBlock), most) {
 			return nil

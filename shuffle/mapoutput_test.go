@@ -65,7 +65,13 @@ func (n *node) commit(shuffle uint32, mapID uint64, parts ...[]byte) MapOutput {
 
 func (n *node) locateBlocks(ids ...BlockID) []Found {
 	n.t.Helper()
-	found, err := n.Locate(context.Background(), &LocateRequest{App: n.app, Executor: "1", Blocks: ids})
+	return n.locateEager(0, 0, ids...)
+}
+
+// locateEager asks for blocks of which the reader takes so many bytes each and all together with the answer.
+func (n *node) locateEager(eagerBlock, eagerBytes int, ids ...BlockID) []Found {
+	n.t.Helper()
+	found, err := n.Locate(context.Background(), &LocateRequest{App: n.app, Executor: "1", Blocks: ids, EagerBlock: eagerBlock, EagerBytes: eagerBytes})
 	must(n.t, err)
 	if len(found) != len(ids) {
 		n.t.Fatalf("%d answers for %d blocks", len(found), len(ids))
@@ -150,7 +156,8 @@ func TestServesAnyRequest(t *testing.T) {
 				ids = append(ids, reduces(1, first+uint64(i), uint32(start), uint32(end)))
 				want = append(want, bytes.Join(outputs[i][start:end], nil))
 			}
-			for i, f := range n.locateBlocks(ids...) {
+			most, room := rapid.SampledFrom([]int{0, 1, 40, 2000, 1 << 20}).Draw(rt, "eager block"), rapid.SampledFrom([]int{0, 50, 4000, 1 << 20}).Draw(rt, "eager bytes")
+			for i, f := range n.locateEager(most, room, ids...) {
 				if !f.Checked {
 					rt.Fatalf("%v has no checksum", ids[i])
 				}

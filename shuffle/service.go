@@ -27,7 +27,7 @@ func (s *Service) Locate(ctx context.Context, req *LocateRequest) ([]Found, erro
 		}
 		return found, nil
 	}
-	err := s.locate(ctx, e, req.Blocks, found)
+	err := s.locate(ctx, e, req, found)
 	if err != nil {
 		closeFound(found)
 		return nil, err
@@ -35,7 +35,10 @@ func (s *Service) Locate(ctx context.Context, req *LocateRequest) ([]Found, erro
 	return found, nil
 }
 
-func (s *Service) locate(ctx context.Context, e *Executor, blocks []BlockID, found []Found) error {
+func (s *Service) locate(ctx context.Context, e *Executor, req *LocateRequest, found []Found) error {
+	eager := newEagerBlocks(req)
+	defer eager.end()
+	blocks := req.Blocks
 	var owned []int // blocks that the executor is asked for
 	for i := 0; i < len(blocks); {
 		if err := context.Cause(ctx); err != nil {
@@ -47,7 +50,7 @@ func (s *Service) locate(ctx context.Context, e *Executor, blocks []BlockID, fou
 			m = e.mapOutput(blocks[i].Shuffle, blocks[i].Map)
 		}
 		if m != nil {
-			s.registry.outputs.locate(ctx, e.dirsOf(m), m, blocks[i:i+n], found[i:i+n])
+			s.registry.outputs.locate(ctx, e.dirsOf(m), m, blocks[i:i+n], eager, found[i:i+n])
 		} else {
 			for j := i; j < i+n; j++ {
 				owned = append(owned, j)
