@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"weft/internal/metrics"
 	"weft/internal/status"
 	"weft/internal/version"
@@ -24,6 +26,7 @@ func (d *daemon) status() (*status.Status, error) {
 		Started:   d.started.UTC(),
 		SocketDir: d.opts.SocketDir,
 		PeerPort:  d.info.PeerPort,
+		CPU:       cpuSeconds(),
 		Announced: []string{},
 		Apps:      []status.App{},
 		Refused:   []status.Refusal{},
@@ -80,4 +83,13 @@ func sessionStatus(e *jvmbridge.SessionStatus, mapOutputs int) status.Session {
 
 func arenaStatus(a jvmbridge.ArenaStatus) status.Arena {
 	return status.Arena{MaxBytes: a.Max, AllocatedBytes: a.Allocated, LeasedBytes: a.Leased, Leases: int(a.Leases)}
+}
+
+// cpuSeconds is what this process took so far, in user and kernel mode (getrusage(2)).
+func cpuSeconds() float64 {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
 }

@@ -26,7 +26,7 @@ type Summary struct {
 }
 
 var summaryLine = regexp.MustCompile(`weft: summary executor=(\S+) weft_blocks=(\d+) weft_bytes=(\d+) netty_blocks=(\d+) netty_bytes=(\d+)` +
-	` fallbacks=\{(.*)\} leases=(\d+) leaks=(\d+) parameter_lookups_driver=(\d+) parameter_lookups_cached=(\d+)` +
+	` fallbacks=\{(.*)\} leases=(\d+) leaks=(\d+) parameter_lookups_driver=(\d+) parameter_lookups_cached=(\d+) parameter_fetch_us=(?:\d+)` +
 	` rdma_\S+ rdma_\S+ rdma_\S+ rdma_\S+ tls_blocks=(\d+) tls_bytes=(\d+)`)
 
 // Summaries returns those of the driver and of every executor that ended in peace.

@@ -19,6 +19,7 @@ type Summary struct {
 	RDMABytes                    int64 // of weft's, those that came by RDMA
 	Fallbacks                    int64 // blocks that weft should have brought
 	DriverLookups, CachedLookups int64 // of BigDL's parameter blocks
+	ParameterMicros              int64 // that their fetches took
 }
 
 // line is what the shim logs last. One that is still written has no end.
@@ -60,7 +61,7 @@ func (s *Summary) addField(field string) error {
 	}
 	sum := map[string]*int64{
 		"weft_bytes": &s.WeftBytes, "netty_bytes": &s.NettyBytes, "rdma_bytes": &s.RDMABytes,
-		"parameter_lookups_driver": &s.DriverLookups, "parameter_lookups_cached": &s.CachedLookups,
+		"parameter_lookups_driver": &s.DriverLookups, "parameter_lookups_cached": &s.CachedLookups, "parameter_fetch_us": &s.ParameterMicros,
 	}[key]
 	if sum == nil {
 		return nil

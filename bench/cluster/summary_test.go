@@ -9,7 +9,7 @@ import (
 const (
 	driver   = "INFO weft: summary executor=driver weft_blocks=1 weft_bytes=5 netty_blocks=2 netty_bytes=6 fallbacks={a=1,b=2} leases=0 leaks=0\n"
 	executor = "x\nweft: summary executor=0 weft_blocks=1 weft_bytes=9 netty_blocks=2 netty_bytes=300 fallbacks={peer_gone=2} leases=0 leaks=0" +
-		" parameter_lookups_driver=2 parameter_lookups_cached=121 rdma_blocks=1 rdma_bytes=8 rdma_device=rxe0 rdma_software=true\ny\n"
+		" parameter_lookups_driver=2 parameter_lookups_cached=121 parameter_fetch_us=2500 rdma_blocks=1 rdma_bytes=8 rdma_device=rxe0 rdma_software=true\ny\n"
 )
 
 func TestSummaries(t *testing.T) {
@@ -24,7 +24,7 @@ func TestSummaries(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	want := Summary{JVMs: 2, WeftBytes: 14, RDMABytes: 8, NettyBytes: 306, Fallbacks: 5, DriverLookups: 2, CachedLookups: 121}
+	want := Summary{JVMs: 2, WeftBytes: 14, RDMABytes: 8, NettyBytes: 306, Fallbacks: 5, DriverLookups: 2, CachedLookups: 121, ParameterMicros: 2500}
 	if s, err := c.Summaries(t.Context(), "app-1", driverLog, 1); err != nil || s != want {
 		t.Errorf("%+v, %v; want %+v", s, err, want)
 	}

@@ -25,8 +25,18 @@ type RawRead struct {
 	CPUSeconds float64 `json:"cpu_s"`
 }
 
-// raw measures the sendfile-to-shared-memory loop from host h1 to host h2.
+// raw measures the sendfile-to-shared-memory loop from host h1 to host h2, and what it takes with a checksum of what arrives.
 func (c Config) raw(ctx context.Context, cl cluster.Cluster, control string, block int) (Record, error) {
+	r, err := c.rawLoop(ctx, cl, control, block)
+	if err != nil {
+		return r, err
+	}
+	checked, err := c.rawLoop(ctx, cl, control, block, "--checksum")
+	r.CheckedCPU = checked.CPUSecPerGB
+	return r, err
+}
+
+func (c Config) rawLoop(ctx context.Context, cl cluster.Cluster, control string, block int, flags ...string) (Record, error) {
 	weft := filepath.Join(c.Root, "build/weft")
 	file := filepath.Join(control, "raw-block")
 	if err := os.WriteFile(file, make([]byte, block), 0o644); err != nil {
@@ -52,8 +62,9 @@ func (c Config) raw(ctx context.Context, cl cluster.Cluster, control string, blo
 	if err != nil {
 		return Record{}, err
 	}
-	read := cl.Command(ctx, "exec", "h2", weft, "bench", "raw", "read", "--addr", addr+":"+lines.Text(), "--block", strconv.Itoa(block),
-		"--for", c.Row.String())
+	read := cl.Command(ctx, "exec", append([]string{
+		"h2", weft, "bench", "raw", "read", "--addr", addr + ":" + lines.Text(), "--block", strconv.Itoa(block), "--for", c.Row.String(),
+	}, flags...)...)
 	out, err := read.Output()
 	if err != nil {
 		return Record{}, fmt.Errorf("raw read: %w", err)

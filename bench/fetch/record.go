@@ -26,8 +26,9 @@ type Record struct {
 	BlocksPerS      float64 `json:"blocks_per_s"`
 	P50us           float64 `json:"p50_us"` // of a request
 	P99us           float64 `json:"p99_us"`
-	CPUSecPerGB     float64 `json:"cpu_s_per_gb"`       // of all executors and daemons
-	JVMAllocPerByte float64 `json:"jvm_alloc_per_byte"` // heap bytes of the reading JVM per byte fetched
+	CPUSecPerGB     float64 `json:"cpu_s_per_gb"`                   // of all executors and daemons
+	CheckedCPU      float64 `json:"checked_cpu_s_per_gb,omitempty"` // of raw, where it computes a CRC32C of what arrives
+	JVMAllocPerByte float64 `json:"jvm_alloc_per_byte"`             // heap bytes of the reading JVM per byte fetched
 }
 
 type row struct {

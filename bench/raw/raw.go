@@ -1,5 +1,5 @@
 // Package raw is the limit that block fetching over TCP is measured against: one side sends a file by sendfile(2), the other
-// reads it into a shared mapping. No requests, no frames, no checksums. It refuses to be anything but a yardstick.
+// reads it into a shared mapping. No requests, no frames, and no checksums, or none but those of what arrives. It refuses to be anything but a yardstick.
 package raw
 
 import (
@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"weft/shuffle/crc32c"
 )
 
 // Serve sends the first blockBytes of file to every connection, again and again, until the peer hangs up. It ends all connections and
@@ -71,10 +73,14 @@ type Result struct {
 	BlockBytes int
 	Blocks     int64
 	Elapsed    time.Duration
+	Checksum   uint32 // of the last block, where it was computed
 }
 
-// Read reads blocks of blockBytes into a shared mapping of arenaBytes, place after place, for about d.
-func Read(ctx context.Context, addr string, blockBytes, arenaBytes int, d time.Duration) (Result, error) {
+// step is how much is read before its checksum is computed, while the processor's cache has it.
+const step = 256 << 10
+
+// Read reads blocks of blockBytes into a shared mapping of arenaBytes, place after place, for about d; with each block's CRC32C, where check is set.
+func Read(ctx context.Context, addr string, blockBytes, arenaBytes int, d time.Duration, check bool) (Result, error) {
 	mem, err := unix.Mmap(-1, 0, arenaBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANON)
 	if err != nil {
 		return Result{}, fmt.Errorf("map %d bytes: %w", arenaBytes, err)
@@ -90,11 +96,28 @@ func Read(ctx context.Context, addr string, blockBytes, arenaBytes int, d time.D
 	start := time.Now()
 	for r.Elapsed < d {
 		off := int(r.Blocks) % (arenaBytes / blockBytes) * blockBytes
-		if _, err := io.ReadFull(conn, mem[off:off+blockBytes]); err != nil {
+		if err := r.block(conn, mem[off:off+blockBytes], check); err != nil {
 			return r, fmt.Errorf("read: %w", err)
 		}
 		r.Blocks++
 		r.Elapsed = time.Since(start)
 	}
 	return r, nil
+}
+
+func (r *Result) block(from io.Reader, to []byte, check bool) error {
+	if !check {
+		_, err := io.ReadFull(from, to)
+		return err
+	}
+	r.Checksum = 0
+	for len(to) > 0 {
+		part := to[:min(len(to), step)]
+		if _, err := io.ReadFull(from, part); err != nil {
+			return err
+		}
+		r.Checksum = crc32c.Update(r.Checksum, part)
+		to = to[len(part):]
+	}
+	return nil
 }

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"weft/shuffle/crc32c"
 )
 
 func TestServeSendsTheFile(t *testing.T) {
@@ -43,12 +45,15 @@ func TestServeSendsTheFile(t *testing.T) {
 		t.Error("the stream is not the file, twice")
 	}
 
-	r, err := Read(ctx, l.Addr().String(), len(want), 4*len(want), time.Millisecond)
+	r, err := Read(ctx, l.Addr().String(), len(want), 4*len(want), time.Millisecond, true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if r.Blocks < 1 || r.Elapsed < time.Millisecond {
 		t.Errorf("measured %+v: want at least one block and one millisecond", r)
+	}
+	if r.Checksum != crc32c.Update(0, want) {
+		t.Errorf("checksum %08x, the file has %08x", r.Checksum, crc32c.Update(0, want))
 	}
 	cancel()
 	if err := <-served; err != nil {

@@ -27,6 +27,7 @@ type Row struct {
 	BytesWeft                int64     `json:"bytes_weft"`
 	BytesNetty               int64     `json:"bytes_netty"`
 	DriverLookups            int64     `json:"driver_lookups"`
+	ParameterFetchSeconds    float64   `json:"parameter_fetch_s"` // of an iteration, for each executor: what its fetches of parameter blocks took, one after the other
 	Repeat                   int       `json:"repeat"`
 	Device                   string    `json:"rdma_device,omitempty"` // these two as Run's
 	Missing                  string    `json:"missing,omitempty"`
@@ -41,7 +42,8 @@ func (r Run) Row() Row {
 		GetWeightsSeconds:        r.Median(func(i Iteration) float64 { return i.GetWeightsSeconds }),
 		AggregateGradientSeconds: r.Median(func(i Iteration) float64 { return i.AggregateSeconds }),
 		EpochEndSeconds:          []float64{}, Accuracy: r.Accuracy(),
-		BytesWeft: r.BytesWeft, BytesNetty: r.BytesNetty, DriverLookups: r.DriverLookups, Repeat: r.Repeat, Device: r.Device, Missing: r.Missing, Failure: r.Failure,
+		ParameterFetchSeconds: r.ParameterFetchSeconds / float64(max(r.Executors, 1)) / float64(max(len(r.Iterations), 1)),
+		BytesWeft:             r.BytesWeft, BytesNetty: r.BytesNetty, DriverLookups: r.DriverLookups, Repeat: r.Repeat, Device: r.Device, Missing: r.Missing, Failure: r.Failure,
 	}
 	for _, e := range r.Epochs {
 		row.EpochEndSeconds = append(row.EpochEndSeconds, e.End)

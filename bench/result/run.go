@@ -70,6 +70,8 @@ type Run struct {
 	DriverLookups    int64   `json:"driver_lookups"` // of parameter blocks' locations, asked of the driver
 	CachedLookups    int64   `json:"cached_lookups"` // and answered in the executors
 	Fallbacks        int64   `json:"fallbacks"`      // blocks that weft should have brought
+
+	ParameterFetchSeconds float64 `json:"parameter_fetch_s"` // that fetches of parameter blocks took, of all executors; 0 in a stock run
 }
 
 // Machine is what a run was on; on a cluster, what it was submitted from.

@@ -109,8 +109,8 @@ func (c Config) talk(ctx context.Context, cl cluster.Cluster, r *Record, to io.W
 	if err != nil {
 		return "", err
 	}
-	r.CPU, r.BytesWeft = cpuAfter-cpu, after.across()-before.across()
-	if r.Impl == "weft-rdma" && after["rdma"] == before["rdma"] {
+	r.CPU, r.CPUWeft, r.BytesWeft = cpuAfter-cpu, after.cpu-before.cpu, after.across()-before.across()
+	if r.Impl == "weft-rdma" && after.received["rdma"] == before.received["rdma"] {
 		return "", errors.New("no block came by RDMA: the hosts have no device that they can use ('weft doctor' there says why)")
 	}
 	if r.Checksum, r.Total, err = parseResult(result); err != nil {
@@ -121,10 +121,10 @@ func (c Config) talk(ctx context.Context, cl cluster.Cluster, r *Record, to io.W
 }
 
 // counters are the daemons' (none on stock Spark), and CPU seconds.
-func (c Config) counters(ctx context.Context, cl cluster.Cluster, impl string) (got received, cpu float64, err error) {
+func (c Config) counters(ctx context.Context, cl cluster.Cluster, impl string) (got counters, cpu float64, err error) {
 	if byWeft(impl) {
 		if got, err = askDaemons(ctx, cl, filepath.Join(c.Root, "build/weft"), c.Hosts); err != nil {
-			return nil, 0, err
+			return got, 0, err
 		}
 	}
 	cpu, err = cl.CPU(ctx)

@@ -9,12 +9,16 @@ import (
 	"weft/bench/cluster"
 )
 
-// received are the bytes that daemons received from others, by transport.
-type received map[string]int64
+// counters are the daemons' of all hosts, added up.
+type counters struct {
+	received map[string]int64 // bytes from others, by transport
+	cpu      float64          // seconds
+}
 
 // add adds what one daemon's status tells.
-func (r received) add(status []byte) error {
+func (c *counters) add(status []byte) error {
 	var s struct {
+		CPU       float64 `json:"cpu_seconds"`
 		Transfers []struct {
 			Transport, Direction string
 			Bytes                int64
@@ -23,27 +27,30 @@ func (r received) add(status []byte) error {
 	if err := json.Unmarshal(status, &s); err != nil {
 		return fmt.Errorf("status of a daemon: %w", err)
 	}
+	c.cpu += s.CPU
+	if c.received == nil {
+		c.received = map[string]int64{}
+	}
 	for _, t := range s.Transfers {
 		if t.Direction == "received" {
-			r[t.Transport] += t.Bytes
+			c.received[t.Transport] += t.Bytes
 		}
 	}
 	return nil
 }
 
 // across are the bytes that came over the network: not those of executors of the same host.
-func (r received) across() int64 { return r["tcp"] + r["rdma"] }
+func (c *counters) across() int64 { return c.received["tcp"] + c.received["rdma"] }
 
-// askDaemons adds up what the daemons of all hosts received so far.
-func askDaemons(ctx context.Context, cl cluster.Cluster, weft string, workers int) (received, error) {
-	sum := received{}
+// askDaemons adds up what the daemons of all hosts counted so far.
+func askDaemons(ctx context.Context, cl cluster.Cluster, weft string, workers int) (sum counters, err error) {
 	for i := range workers + 1 {
 		out, err := cl.Output(ctx, "exec", "h"+strconv.Itoa(i), weft, "status", "--json")
 		if err != nil {
-			return nil, err
+			return sum, err
 		}
 		if err := sum.add(out); err != nil {
-			return nil, err
+			return sum, err
 		}
 	}
 	return sum, nil

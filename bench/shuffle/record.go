@@ -29,6 +29,7 @@ type Record struct {
 	BytesWeft    int64   `json:"bytes_weft"`  // as the daemons count them, broadcasts and task results, too
 	BytesNetty   int64   `json:"bytes_netty"` // with weft: of the whole application, the warm-up, too
 	CPU          float64 `json:"cpu_s"`       // of all processes of the hosts
+	CPUWeft      float64 `json:"cpu_weft_s"`  // of these, the daemons'
 	Round        int     `json:"round"`
 	Checksum     string  `json:"checksum"`
 	Failure      string  `json:"failure,omitempty"` // why there is no figure

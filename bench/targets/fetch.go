@@ -78,5 +78,12 @@ func cpuFigure(rounds [][]fetch.Record, err error) Figure {
 	if without > 0 {
 		err = fmt.Errorf("in %d of %d rounds Netty took no more CPU than the raw loop, so there is no ratio: measure on a quiet machine", without, len(vs))
 	}
-	return target{"fetch over tcp, 1 MiB blocks: CPU s/GB above the raw loop's, weft to Netty", 0.4, true}.judge(vs, err)
+	f := target{"fetch over tcp, 1 MiB blocks: CPU s/GB above the raw loop's, weft to Netty", 0.4, true}.judge(vs, err)
+	f.Note = limit("the raw loop with a CRC32C of what arrives, and nothing else of weft, to Netty in the same rounds", target{}.judge(over(rounds, mib, 100, checkedAbove), err))
+	return f
+}
+
+// checkedAbove is what it costs to check what arrives, to what Netty takes above the raw loop.
+func checkedAbove(r rates) float64 {
+	return (r.raw.CheckedCPU - r.raw.CPUSecPerGB) / (r.netty.CPUSecPerGB - r.raw.CPUSecPerGB)
 }

@@ -3,6 +3,7 @@ package targets
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"weft/bench/result"
 	"weft/bench/shuffle"
@@ -23,19 +24,33 @@ func jobFigures(dir string) []Figure {
 			large, largeErr, shuffle.Size{Maps: 32, Reduces: 32, Records: 1024, RecordBytes: 64 * kib}),
 		readStage(target{"job on two hosts, 10^6 blocks of 1 KB: time of the read stage, stock to weft", 2, false},
 			small, smallErr, shuffle.Size{Maps: 1000, Reduces: 1000, Records: 1000, RecordBytes: 1000}),
-		target{"BigDL on two hosts, VGG, batch 8: get weights + aggregate gradient, stock to weft", 2, false}.
-			judge(exchange(rows), trainErr),
+		exchangeFigure(rows, trainErr),
 	}
 }
 
-// readStage judges runs of that size. Beside it stands the same job without anything that is another host's, in rounds that have all three.
+// readStage judges runs of that size. Beside it stand, of the same rounds, what it would be if transfers cost nothing, and the same job without anything that is
+// another host's.
 func readStage(t target, records []shuffle.Record, err error, size shuffle.Size) Figure {
-	weft, local := readRatios(records, "weft-tcp", size), readRatios(records, shuffle.Local, size)
-	maps.DeleteFunc(local, func(in run, _ float64) bool { return weft[in] == 0 })
-	f := t.judge(slices.Collect(maps.Values(weft)), err)
-	f.Note = limit("to compare with, not a limit: stock to stock with all cores in one executor, where no block is remote",
-		target{}.judge(slices.Collect(maps.Values(local)), err))
+	of := func(impl string, seconds func(shuffle.Record) float64) []float64 {
+		ratios := readRatios(records, impl, size, seconds)
+		weft := readRatios(records, "weft-tcp", size, readSeconds)
+		maps.DeleteFunc(ratios, func(in run, _ float64) bool { return weft[in] == 0 })
+		return slices.Collect(maps.Values(ratios))
+	}
+	f := t.judge(of("weft-tcp", readSeconds), err)
+	notes := []string{
+		limit("if weft's tasks had waited for no block, and its daemons had taken no CPU time", target{}.judge(of("weft-tcp", freeSeconds), err)),
+		limit("to compare with, not a limit: stock to stock with all cores in one executor, where no block is remote", target{}.judge(of(shuffle.Local, readSeconds), err)),
+	}
+	f.Note = strings.Join(slices.DeleteFunc(notes, func(note string) bool { return note == "" }), "; ")
 	return f
+}
+
+func readSeconds(r shuffle.Record) float64 { return r.Read }
+
+// freeSeconds is the least that the read stage could have taken with transfers for nothing: as if each second that the daemons took had been taken from tasks.
+func freeSeconds(r shuffle.Record) float64 {
+	return r.Read - (r.FetchWait+r.CPUWeft)/float64(r.Executors)
 }
 
 // run is a job in a round.
@@ -44,14 +59,14 @@ type run struct {
 	round int
 }
 
-// readRatios is the time of stock Spark's read stage to that of the implementation, in each round of runs of that size, over an unshaped link,
+// readRatios is the time of stock Spark's read stage to the seconds of the implementation, in each round of runs of that size, over an unshaped link,
 // that has both.
-func readRatios(records []shuffle.Record, impl string, size shuffle.Size) map[run]float64 {
-	seconds := func(impl string, executors int) map[run]float64 {
+func readRatios(records []shuffle.Record, impl string, size shuffle.Size, seconds func(shuffle.Record) float64) map[run]float64 {
+	each := func(impl string, executors int, seconds func(shuffle.Record) float64) map[run]float64 {
 		all := map[run]float64{}
 		for _, r := range records {
-			if r.Impl == impl && r.Executors == executors && r.Size == size && r.Link == "as is" && r.Failure == "" && r.Read > 0 {
-				all[run{r.Job, r.Round}] = r.Read
+			if r.Impl == impl && r.Executors == executors && r.Size == size && r.Link == "as is" && r.Failure == "" && seconds(r) > 0 {
+				all[run{r.Job, r.Round}] = seconds(r)
 			}
 		}
 		return all
@@ -60,7 +75,7 @@ func readRatios(records []shuffle.Record, impl string, size shuffle.Size) map[ru
 	if impl == shuffle.Local {
 		executors = 1
 	}
-	ratios, stock := seconds(impl, executors), seconds("stock", 2)
+	ratios, stock := each(impl, executors, seconds), each("stock", 2, readSeconds)
 	for in, s := range ratios {
 		ratios[in] = stock[in] / s
 	}
@@ -68,11 +83,18 @@ func readRatios(records []shuffle.Record, impl string, size shuffle.Size) map[ru
 	return ratios
 }
 
-// exchange is the ratio in each repeat that has both, of what an iteration spends on the parameters' blocks.
-func exchange(rows []result.Row) (vs []float64) {
-	seconds := func(r result.Row) float64 { return r.GetWeightsSeconds + r.AggregateGradientSeconds }
+// exchangeFigure judges what an iteration of VGG spends on the parameters' blocks. Beside it stands what it would be if weft's fetches of them took no time.
+func exchangeFigure(rows []result.Row, err error) Figure {
+	spent := func(r result.Row) float64 { return r.GetWeightsSeconds + r.AggregateGradientSeconds }
+	f := target{"BigDL on two hosts, VGG, batch 8: get weights + aggregate gradient, stock to weft", 2, false}.judge(exchange(rows, spent), err)
+	f.Note = limit("if weft's fetches had taken no time", target{}.judge(exchange(rows, func(r result.Row) float64 { return spent(r) - r.ParameterFetchSeconds }), err))
+	return f
+}
+
+// exchange is the ratio in each repeat that has both.
+func exchange(rows []result.Row, seconds func(result.Row) float64) (vs []float64) {
 	for _, w := range rows {
-		if w.Model != "vgg" || w.Batch != 8 || w.Executors != 2 || w.Link != "as is" || w.Impl != "weft-tcp" || w.Failure != "" || seconds(w) == 0 {
+		if w.Model != "vgg" || w.Batch != 8 || w.Executors != 2 || w.Link != "as is" || w.Impl != "weft-tcp" || w.Failure != "" || seconds(w) <= 0 {
 			continue
 		}
 		for _, s := range rows {

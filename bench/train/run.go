@@ -283,6 +283,7 @@ func readTraffic(h place, r *result.Run, driver string) error {
 		return err
 	}
 	r.BytesWeft, r.BytesRDMA, r.BytesNetty, r.Fallbacks, r.DriverLookups, r.CachedLookups = t.WeftBytes, t.RDMABytes, t.NettyBytes, t.Fallbacks, t.DriverLookups, t.CachedLookups
+	r.ParameterFetchSeconds = float64(t.ParameterMicros) / 1e6
 	r.Device = t.device
 	switch {
 	case r.Impl == Stock && h.sampled() != "": // others' interfaces were not

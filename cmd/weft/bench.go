@@ -125,12 +125,13 @@ func benchRawReadCommand() *cobra.Command {
 	var addr string
 	var block, arena int
 	var d time.Duration
+	var checksum bool
 	c := &cobra.Command{
 		Use:   "read",
 		Short: "Read what 'serve' sends into shared memory, and print the rate as JSON",
 		Args:  exactly(0),
 		RunE: func(c *cobra.Command, _ []string) error {
-			r, err := raw.Read(c.Context(), addr, block, max(arena, block), d)
+			r, err := raw.Read(c.Context(), addr, block, max(arena, block), d, checksum)
 			if err != nil {
 				return err
 			}
@@ -141,6 +142,7 @@ func benchRawReadCommand() *cobra.Command {
 	f.StringVar(&addr, "addr", "", "address that 'serve' listens on")
 	f.IntVar(&block, "block", 1<<20, "bytes of a block")
 	f.IntVar(&arena, "arena", 64<<20, "bytes of shared memory to spread the blocks over")
+	f.BoolVar(&checksum, "checksum", false, "compute a CRC32C of what arrives, too")
 	f.DurationVar(&d, "for", 2*time.Second, "how long to measure")
 	_ = c.MarkFlagRequired("addr")
 	return c

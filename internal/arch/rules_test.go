@@ -10,6 +10,7 @@ var allowed = map[string][]string{
 	},
 	"weft/bench/...":      {"weft/bench/..."},                          // it measures the built program from outside
 	"weft/bench/model":    {"weft/bench/result", "weft/bench/summary"}, // arithmetic on costs and results: it starts and measures nothing
+	"weft/bench/raw":      {"weft/shuffle/crc32c"},                     // what blocks are checked by
 	"weft/bench/train":    {"weft/bench/...", "weft/bigdl", "weft/bigdl/data", "weft/bigdl/data/seqfile", "weft/bigdl/data/store"},
 	"weft/bench/soak":     {"weft/bench/report", "weft/bench/summary", "weft/internal/status"},                                                             // the client of the admin socket
 	"weft/bench/rdma":     {"weft/bench/raw", "weft/bench/summary", "weft/shuffle/rdma", "weft/verbs"},                                                     // and here the transport's connections by themselves

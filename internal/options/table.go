@@ -51,7 +51,7 @@ func (o *Options) table() []Option {
 			&sizeValue{&o.FetchEagerBlock},
 		},
 		{
-			"weft.fetch.eager.max", "size", "256k", "Arena space set aside for the eager blocks of one request. A block that is asked for alone comes with the answer up to " +
+			"weft.fetch.eager.max", "size", "256k", "Arena space set aside for the eager blocks of one request; where memory is plenty, four times as much (at most 1m) for a request of more blocks than this has KiB. A block that is asked for alone comes with the answer up to " +
 				"this size, but at most 128k (`weft.fetch.eager.block` where that is more), where memory is plenty, unless both sides have a device or that key is less than 4k.",
 			&sizeValue{&o.FetchEagerMax},
 		},

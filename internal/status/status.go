@@ -23,6 +23,7 @@ type Status struct {
 	SocketDir string    `json:"socket_dir"`
 	PeerPort  uint16    `json:"peer_port"`
 	Announced []string  `json:"announced"` // addresses told to peers; none: Spark's host name
+	CPU       float64   `json:"cpu_seconds"`
 	RDMA      *RDMA     `json:"rdma,omitempty"`
 
 	Memory     Memory     `json:"memory"`

@@ -21,7 +21,7 @@ func example() *Status {
 	return &Status{
 		Schema: Schema, Version: "0.1.0", PID: 4711, DaemonID: "00112233445566778899aabbccddeeff",
 		Started:   time.Date(2026, 11, 23, 1, 2, 3, 0, time.UTC),
-		SocketDir: "/run/weft", PeerPort: 7400, Announced: []string{"10.1.0.7"},
+		SocketDir: "/run/weft", PeerPort: 7400, Announced: []string{"10.1.0.7"}, CPU: 12.5,
 		RDMA:   &RDMA{Device: "mlx5_0", Address: "10.2.0.7:33221", RegisteredBytes: 3 << 20},
 		Memory: Memory{MaxBytes: 1 << 30, ReceiveBytes: 128 << 20, UpcallBytes: 0},
 		Apps:   []App{{App: "app-1", Uses: map[string]int64{"sessions": 1, "memory": 128 << 20}}},
@@ -43,6 +43,7 @@ const exampleTable = `  daemon            version 0.1.0, pid 4711, up 1m0s
   sockets           /run/weft
   peers reach it at port 7400 of 10.1.0.7
   rdma              device mlx5_0 at 10.2.0.7:33221, 3.0 MiB of map outputs registered
+  cpu time          12.5 s
   memory            128.0 MiB receive + 0 B upcall of 1.0 GiB
   map outputs       12, 9 files open
 

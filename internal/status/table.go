@@ -20,6 +20,7 @@ func Print(w io.Writer, s *Status, now time.Time) error {
 		row("sockets", s.SocketDir)
 		row("peers reach it at", fmt.Sprintf("port %d of %s", s.PeerPort, cmp.Or(strings.Join(s.Announced, ", "), "Spark's host name")))
 		row("rdma", s.RDMA.String())
+		row("cpu time", fmt.Sprintf("%.1f s", s.CPU))
 		row("memory", fmt.Sprintf("%s receive + %s upcall of %s", Bytes(s.Memory.ReceiveBytes), Bytes(s.Memory.UpcallBytes), Bytes(s.Memory.MaxBytes)))
 		row("map outputs", fmt.Sprintf("%d, %d files open", s.MapOutputs, s.OpenFiles))
 	})

@@ -52,7 +52,7 @@ final class ParameterLocations extends BlockManagerMaster {
     this.traffic = traffic;
   }
 
-  private static boolean isParameter(String name) {
+  static boolean isParameter(String name) {
     return name.startsWith(PREFIX) && NAME.matcher(name).matches();
   }
 

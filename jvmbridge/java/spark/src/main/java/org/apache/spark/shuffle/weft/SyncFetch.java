@@ -35,6 +35,7 @@ final class SyncFetch {
 
   /** Throws InterruptedException although it does not say so, like the Scala method that it stands for. */
   ManagedBuffer run(String name, DownloadFileManager downloads) {
+    long start = System.nanoTime();
     try {
       return downloads != null ? intoFile(name, downloads) : intoHeap(name);
     } catch (InterruptedException e) {
@@ -44,6 +45,10 @@ final class SyncFetch {
         locations.forget(name);
       }
       throw e;
+    } finally {
+      if (locations != null && ParameterLocations.isParameter(name)) {
+        fetcher.traffic().fetchedParameter(System.nanoTime() - start);
+      }
     }
   }
 

@@ -32,6 +32,7 @@ final class Traffic {
   private final LongAdder nettyBytes = new LongAdder();
   private final LongAdder lookupsDriver = new LongAdder();
   private final LongAdder lookupsCached = new LongAdder();
+  private final LongAdder parameterNanos = new LongAdder();
   private final Map<Reason, LongAdder> fallbacks = new ConcurrentHashMap<>();
   private volatile String device = "none";
   private volatile boolean software;
@@ -111,10 +112,18 @@ final class Traffic {
     lookupsCached.increment();
   }
 
-  /** parameter_lookups_driver=... parameter_lookups_cached=... */
+  /** A call for a parameter block took so long, whichever way the block came. */
+  void fetchedParameter(long nanos) {
+    parameterNanos.add(nanos);
+  }
+
+  /** parameter_lookups_driver=... parameter_lookups_cached=... parameter_fetch_us=... (the sum of what each fetch took, from call to return) */
   String lookups() {
     return String.format(
-        "parameter_lookups_driver=%d parameter_lookups_cached=%d", lookupsDriver.sum(), lookupsCached.sum());
+        "parameter_lookups_driver=%d parameter_lookups_cached=%d parameter_fetch_us=%d",
+        lookupsDriver.sum(),
+        lookupsCached.sum(),
+        parameterNanos.sum() / 1000);
   }
 
   /** rdma_blocks=... rdma_bytes=... (these are also among weft's) rdma_device=... rdma_software=... */

@@ -56,8 +56,8 @@ class ParameterLocationsTest {
   }
 
   private void checkLookups(int atDriver, int here) {
-    assertEquals(
-        "parameter_lookups_driver=" + atDriver + " parameter_lookups_cached=" + here, traffic.lookups());
+    String lookups = "parameter_lookups_driver=" + atDriver + " parameter_lookups_cached=" + here + " parameter_fetch_us=";
+    assertEquals(lookups, traffic.lookups().replaceFirst("[0-9]+$", ""));
   }
 
   @Test
@@ -231,6 +231,18 @@ class ParameterLocationsTest {
     assertThrows(ExecutionException.class, failing::get);
     ask(WEIGHTS);
     checkLookups(4, 1);
+  }
+
+  @Test
+  void whatFetchesOfParameterBlocksTakeIsCounted() throws Exception {
+    driver.has(WEIGHTS, at("1"));
+    FutureTask<ManagedBuffer> task = fetch("1");
+    FakeBridge.Call call = bridge.next(); // the fetch is under way
+    Thread.sleep(2);
+    call.pieces(0, new byte[5], 5, 0);
+    task.get();
+    long micros = Long.parseLong(traffic.lookups().replaceFirst(".*=", ""));
+    assertTrue(micros >= 2000, micros + " us");
   }
 
   @Test
