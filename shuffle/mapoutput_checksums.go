@@ -7,19 +7,22 @@ import (
 )
 
 // partitionSums are the checksums of a map output's partitions. Each is computed when it is first asked for, once, however many ask
-// at the same time, and kept. 4 bytes and two bits a partition.
+// at the same time, and kept. 4 bytes and two bits a partition, the bytes in pages that are made when they are needed.
 type partitionSums struct {
+	n uint32 // partitions
+
 	mu    sync.Mutex
-	sums  []uint32 // written while busy, read once known
+	pages [][]uint32 // made under mu; written while busy, read once known
 	known bitmap
 	busy  bitmap
 	ended chan struct{} // closed when a computation ends; nil while nobody waits
 }
 
+const sumPage = 128 // partitions
+
 // bitmap is a set of small numbers.
 type bitmap []uint64
 
-func newBitmap(n uint32) bitmap    { return make(bitmap, (n+63)/64) }
 func (b bitmap) has(i uint32) bool { return b[i/64]&(1<<(i%64)) != 0 }
 func (b bitmap) set(i uint32, to bool) {
 	if to {
@@ -33,7 +36,24 @@ func (b bitmap) set(i uint32, to bool) {
 type partitions struct{ start, end uint32 }
 
 func newPartitionSums(n uint32) *partitionSums {
-	return &partitionSums{sums: make([]uint32, n), known: newBitmap(n), busy: newBitmap(n)}
+	words := (n + 63) / 64
+	bits := make(bitmap, 2*words)
+	return &partitionSums{n: n, pages: make([][]uint32, (n+sumPage-1)/sumPage), known: bits[:words:words], busy: bits[words:]}
+}
+
+// bytes is the memory that s holds at most.
+func (s *partitionSums) bytes() int64 {
+	return 4*int64(s.n) + 24*int64(cap(s.pages)) + 16*int64(cap(s.known))
+}
+
+// sum is where the sum of a partition is, of which there is a page.
+func (s *partitionSums) sum(p uint32) *uint32 { return &s.pages[p/sumPage][p%sumPage] }
+
+// grow makes the page of a partition, unless there is one. mu is held.
+func (s *partitionSums) grow(p uint32) {
+	if page := &s.pages[p/sumPage]; *page == nil {
+		*page = make([]uint32, min(sumPage, s.n-p/sumPage*sumPage))
+	}
 }
 
 // ensure returns when the partitions of all wanted ranges are known. What nobody else is computing it computes itself: neighbours with
@@ -68,7 +88,7 @@ func (s *partitionSums) claim(wanted []BlockID) (mine []partitions, others <-cha
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, block := range wanted {
-		if int64(block.ReduceEnd) > int64(len(s.sums)) {
+		if block.ReduceEnd > s.n {
 			continue // there is no such block
 		}
 		for p := block.ReduceStart; p < block.ReduceEnd; p++ {
@@ -81,6 +101,7 @@ func (s *partitionSums) claim(wanted []BlockID) (mine []partitions, others <-cha
 				}
 				others = s.ended
 			default:
+				s.grow(p)
 				s.busy.set(p, true)
 				if n := len(mine); n > 0 && mine[n-1].end == p {
 					mine[n-1].end++
@@ -124,13 +145,14 @@ func (s *partitionSums) learn(x *index, block BlockID, bytes []byte) uint32 {
 	for p := block.ReduceStart; p < block.ReduceEnd; p++ {
 		length := x.offset(p+1) - x.offset(p)
 		if !s.known.has(p) && !s.busy.has(p) {
-			s.sums[p] = Checksum(rest[:length])
+			s.grow(p)
+			*s.sum(p) = Checksum(rest[:length])
 			s.known.set(p, true)
 		}
 		rest = rest[length:]
 	}
 	if block.ReduceEnd-block.ReduceStart == 1 && s.known.has(block.ReduceStart) {
-		return s.sums[block.ReduceStart]
+		return *s.sum(block.ReduceStart)
 	}
 	return Checksum(bytes)
 }
@@ -140,7 +162,7 @@ func (s *partitionSums) compute(ctx context.Context, x *index, file *dataFile, r
 	p, sum := run.start, uint32(0)
 	ended := func(at int64) { // stores the sums of the partitions that end at this offset
 		for ; p < run.end && x.offset(p+1) == at; p++ {
-			s.sums[p] = sum
+			*s.sum(p) = sum
 			sum = 0
 		}
 	}
@@ -159,10 +181,10 @@ func (s *partitionSums) compute(ctx context.Context, x *index, file *dataFile, r
 
 // of is the checksum of a range of partitions, all of them known.
 func (s *partitionSums) of(x *index, start, end uint32) uint32 {
-	sum := s.sums[start]
+	sum := *s.sum(start)
 	for p := start + 1; p < end; p++ {
 		if length := x.offset(p+1) - x.offset(p); length > 0 {
-			sum = CombineChecksums(sum, s.sums[p], length)
+			sum = CombineChecksums(sum, *s.sum(p), length)
 		}
 	}
 	return sum

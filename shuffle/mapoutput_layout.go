@@ -41,7 +41,7 @@ const layoutOverhead = 400 // bytes of a layout beside its arrays, about
 func (l *layout) bytes() int64 {
 	n := layoutOverhead + l.index.bytes()
 	if l.sums != nil {
-		n += 4*int64(cap(l.sums.sums)) + 16*int64(cap(l.sums.known))
+		n += l.sums.bytes()
 	}
 	return n
 }
