@@ -3,7 +3,6 @@ package shuffle
 import (
 	"os"
 	"sync"
-	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sys/unix"
@@ -19,27 +18,12 @@ type fileCache struct {
 	max, hard int
 	quota     *quota.Pool // nil: no bound for one application
 	gauge     prometheus.Gauge
-	closing   func(*os.File) // may be nil
+	closing   func(*os.File) // may be nil; told of those that have left the package
 
 	mu    sync.Mutex
 	open  int                      // descriptors reserved or open
 	files map[*mapOutput]*dataFile // not those that were dropped
 	idle  dataFile                 // the ring of those with no reference; next is the one used last
-}
-
-// dataFile is an open file. While its caller holds a reference it stays open and fd is its descriptor.
-type dataFile struct {
-	*os.File
-	fd    int
-	cache *fileCache
-	app   string // whose share it is of
-
-	cold       atomic.Int32 // so many requests are not tried to be answered at once: its bytes were not in memory
-	key        *mapOutput   // nil: closed at its last release
-	refs       int
-	prev, next *dataFile // in the ring of idle ones, nil while in use
-
-	unref func() // gives one reference back; one function for all of them, so that a block costs no allocation
 }
 
 func newFileCache(most int, quotas *quota.Pool, gauge prometheus.Gauge, closing func(*os.File)) *fileCache {
@@ -69,16 +53,6 @@ func (c *fileCache) retain(f *dataFile, refs int) {
 		f.unlink()
 	}
 	f.refs += refs
-}
-
-func (f *dataFile) unlink() {
-	f.prev.next, f.next.prev = f.next, f.prev
-	f.prev, f.next = nil, nil
-}
-
-func (f *dataFile) linkBehind(ring *dataFile) {
-	f.prev, f.next = ring, ring.next
-	f.prev.next, f.next.prev = f, f
 }
 
 // reserve makes room for one descriptor of the application; the caller then calls add or unreserve.
@@ -136,8 +110,8 @@ func (c *fileCache) idleOf(app string) *dataFile {
 
 // add takes a file for which room was reserved. It comes back with one reference; if another caller was faster and key has a file
 // already, that one does, and file is closed. Without a key the file is closed at its last release.
-func (c *fileCache) add(app string, key *mapOutput, file *os.File) *dataFile {
-	f := &dataFile{File: file, fd: int(file.Fd()), cache: c, app: app, key: key, refs: 1}
+func (c *fileCache) add(app string, key *mapOutput, fd descriptor, name fileName) *dataFile {
+	f := &dataFile{fd: fd, name: name, cache: c, app: app, key: key, refs: 1}
 	f.unref = func() { c.release(f) }
 	if key == nil {
 		return f
@@ -156,7 +130,7 @@ func (c *fileCache) add(app string, key *mapOutput, file *os.File) *dataFile {
 	if first == nil {
 		return f
 	}
-	_ = file.Close()
+	_ = fd.Close()
 	c.unreserve(app)
 	return first
 }
@@ -228,10 +202,7 @@ func (c *fileCache) evict() (unused []*dataFile) {
 
 func closeAll(files []*dataFile) {
 	for _, f := range files {
-		if f.cache.closing != nil {
-			f.cache.closing(f.File)
-		}
-		_ = f.Close()
+		f.close()
 		f.cache.gauge.Dec()
 	}
 }

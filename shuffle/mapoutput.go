@@ -126,7 +126,7 @@ func (o *mapOutputs) hold(ctx context.Context, l *layout, file *dataFile, blocks
 		}
 		f := l.find(block)
 		if f.Length > 0 {
-			f.File, f.Close = file.File, file.unref
+			f.File, f.Close = file.osFile(), file.unref
 			refs++
 		}
 		found[i] = f
@@ -172,7 +172,7 @@ func (o *mapOutputs) openData(dirs *localDirs, m *mapOutput) (*dataFile, error) 
 	if err := o.files.reserve(dirs.app); err != nil {
 		return nil, err
 	}
-	file, _, err := dirs.open(m.data())
+	fd, _, err := dirs.openFD(m.data())
 	if err != nil {
 		o.files.unreserve(dirs.app)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -180,7 +180,7 @@ func (o *mapOutputs) openData(dirs *localDirs, m *mapOutput) (*dataFile, error) 
 		}
 		return nil, err
 	}
-	return o.files.add(dirs.app, m, file), nil
+	return o.files.add(dirs.app, m, fd, dirs.name(m.data())), nil
 }
 
 // layout gives what is known about data, reading the index if need be.
@@ -218,11 +218,11 @@ func (f *dataFile) id() (fileID, error) {
 		return fileID{}, nil
 	}
 	var stat unix.Statx_t
-	if err := sockio.StatCached(f.fd, unix.STATX_INO|unix.STATX_NLINK|unix.STATX_SIZE, &stat); err != nil {
-		return fileID{}, fmt.Errorf("stat %s: %w", f.Name(), err)
+	if err := sockio.StatCached(int(f.fd), unix.STATX_INO|unix.STATX_NLINK|unix.STATX_SIZE, &stat); err != nil {
+		return fileID{}, fmt.Errorf("stat %s: %w", f.name, err)
 	}
 	if stat.Nlink == 0 {
-		return fileID{}, fmt.Errorf("%s: %w", f.Name(), errReplaced)
+		return fileID{}, fmt.Errorf("%s: %w", f.name, errReplaced)
 	}
 	return fileID{dev: unix.Mkdev(stat.Dev_major, stat.Dev_minor), ino: stat.Ino, size: int64(stat.Size)}, nil
 }

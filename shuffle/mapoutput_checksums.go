@@ -203,8 +203,8 @@ func readRange(ctx context.Context, file *dataFile, offset, length int64, each f
 			return err
 		}
 		part := buffer[:min(end-at, int64(len(buffer)))]
-		if n, err := file.ReadAt(part, at); n < len(part) {
-			return fmt.Errorf("%s ends at byte %d, a block needs %d: %w", file.Name(), at+int64(n), end, noEOF(err))
+		if n, err := file.fd.ReadAt(part, at); n < len(part) {
+			return fmt.Errorf("%s ends at byte %d, a block needs %d: %w", file.name, at+int64(n), end, noEOF(err))
 		}
 		each(at, part)
 		at += int64(len(part))

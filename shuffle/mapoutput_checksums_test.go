@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -113,6 +112,6 @@ func TestComputedOnce(t *testing.T) {
 		t.Errorf("checksum %08x, not %08x", got, want)
 	}
 	// Known now: the file is not read again.
-	must(t, os.Truncate(filepath.Clean(file.Name()), 0))
+	must(t, os.Truncate(file.name.String(), 0))
 	must(t, s.ensure(context.Background(), x, file, blocks(partitions{0, 1})))
 }

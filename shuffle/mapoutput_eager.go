@@ -44,10 +44,10 @@ func (e *eagerBlocks) read(l *layout, file *dataFile, blocks []BlockID, found []
 		e.buffer, e.used = getQuickBuffer(1), 0 // until end
 	}
 	bytes := e.buffer.b[e.used : e.used+int(length)]
-	if n, err := file.ReadAt(bytes, found[0].Offset); n < len(bytes) {
+	if n, err := file.fd.ReadAt(bytes, found[0].Offset); n < len(bytes) {
 		at := found[0].Offset
 		clear(found)
-		return fmt.Errorf("%s ends at byte %d, a block needs %d: %w", file.Name(), at+int64(n), at+length, noEOF(err))
+		return fmt.Errorf("%s ends at byte %d, a block needs %d: %w", file.name, at+int64(n), at+length, noEOF(err))
 	}
 	e.used += len(bytes)
 	e.room -= length

@@ -71,7 +71,7 @@ func (o *mapOutputs) now(m *mapOutput, req *LocateRequest) []Found {
 	begin := found[0].Offset
 	buffer := getQuickBuffer(len(found))
 	bytes := buffer.b[:last.Offset+last.Length-begin]
-	if n, err := o.readCached(file.fd, bytes, begin); err != nil || n < len(bytes) {
+	if n, err := o.readCached(int(file.fd), bytes, begin); err != nil || n < len(bytes) {
 		quickBuffers.Put(buffer)
 		file.cold.Store(coldRequests)
 		return nil

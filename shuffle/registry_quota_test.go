@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"weft/internal/metrics"
 	"weft/shuffle/quota"
 )
@@ -150,9 +152,9 @@ func TestIdleFilesMakeWay(t *testing.T) {
 		if err := c.reserve("app"); err != nil {
 			t.Fatalf("file %d: %v", i, err)
 		}
-		file, err := os.Open(os.DevNull)
+		fd, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 		must(t, err)
-		c.add("app", &mapOutput{}, file).unref()
+		c.add("app", &mapOutput{}, descriptor(fd), fileName{"/dev", "null"}).unref()
 	}
 	for key := range c.files {
 		c.forget(key)

@@ -129,13 +129,13 @@ func (s *Service) openPath(ctx context.Context, e *Executor, block OwnedBlock) (
 	if err := outputs.files.reserve(e.app); err != nil {
 		return Found{}, err
 	}
-	opened, stat, err := e.dirs.open(where)
+	fd, stat, err := e.dirs.openFD(where)
 	if err != nil {
 		outputs.files.unreserve(e.app)
 		return Found{}, err
 	}
-	file := outputs.files.add(e.app, nil, opened)
-	f := Found{File: file.File, Offset: block.Offset, Length: block.Length, Close: file.unref, Checked: outputs.checksums}
+	file := outputs.files.add(e.app, nil, fd, e.dirs.name(where))
+	f := Found{File: file.osFile(), Offset: block.Offset, Length: block.Length, Close: file.unref, Checked: outputs.checksums}
 	if stat.Size < block.Offset+block.Length {
 		err = fmt.Errorf("%s has %d bytes, the block needs %d", block.Path, stat.Size, block.Offset+block.Length)
 	}
