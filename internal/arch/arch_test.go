@@ -77,8 +77,11 @@ func matches(pattern, pkg string) bool {
 	return pattern == pkg
 }
 
-// ruleOf is the most specific entry of the table for pkg.
+// ruleOf is the most specific entry of the table for pkg: its own, or that of the nearest folder.
 func ruleOf(pkg string) (entry string, ok bool) {
+	if _, ok := allowed[pkg]; ok {
+		return pkg, true
+	}
 	for pattern := range allowed {
 		if matches(pattern, pkg) && len(pattern) > len(entry) {
 			entry = pattern
