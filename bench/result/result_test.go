@@ -107,7 +107,9 @@ func TestRow(t *testing.T) {
 	dir := t.TempDir()
 	failed := lenet("weft-tcp", 1)
 	failed.Failure, failed.Iterations, failed.Epochs = "spark-submit: exit status 1", nil, nil
-	if err := WriteRows(dir, []Run{lenet("stock", 1), failed}); err != nil {
+	run := lenet("stock", 1)
+	run.ParameterFetchSeconds = 0.6 // of all executors, in all iterations
+	if err := WriteRows(dir, []Run{run, failed}); err != nil {
 		t.Fatal(err)
 	}
 	b, err := os.ReadFile(filepath.Join(dir, "train.json"))
@@ -121,6 +123,9 @@ func TestRow(t *testing.T) {
 	r := rows[0]
 	if r.IterationSeconds != 2 || r.GetWeightsSeconds != 0.2 || !reflect.DeepEqual(r.EpochEndSeconds, []float64{23, 26}) || *r.Accuracy != 0.75 {
 		t.Errorf("row %+v", r)
+	}
+	if each := 0.6 / float64(run.Executors) / float64(len(run.Iterations)); r.ParameterFetchSeconds != each {
+		t.Errorf("fetches of parameters took %v in each iteration, want %v", r.ParameterFetchSeconds, each)
 	}
 	if f := rows[1]; f.Failure == "" || f.IterationSeconds != 0 || f.Accuracy != nil || f.EpochEndSeconds == nil {
 		t.Errorf("failed row %+v", f)

@@ -66,7 +66,7 @@ func TestRun(t *testing.T) {
 	if stock.Impl != Stock || stock.Conf["spark.shuffle.manager"] != "" || stock.BytesWeft != 0 {
 		t.Errorf("stock: %+v", stock)
 	}
-	if weft.BytesWeft != 2100 || weft.BytesNetty != 7 || weft.Fallbacks != 1 || weft.DriverLookups != 4 || weft.CachedLookups != 10 {
+	if weft.BytesWeft != 2100 || weft.BytesNetty != 7 || weft.Fallbacks != 1 || weft.DriverLookups != 4 || weft.CachedLookups != 10 || weft.ParameterFetchSeconds != 0.003 {
 		t.Errorf("weft: %+v", weft)
 	}
 	if stock.Conf["spark.driver.extraClassPath"]+":"+filepath.Join(c.Root, "build/weft-spark.jar") == weft.Conf["spark.driver.extraClassPath"] ||
